@@ -1,0 +1,490 @@
+"""Reverse and forward mode: from a recorded program to more of it.
+
+Both sweeps run the primitives' rules on tensors, so what they produce is recorded like anything else: derivatives fuse
+with the program and differentiate again. Un-broadcasting happens here and nowhere else.
+
+Conventions. Cotangents of complex values follow TensorFlow: for a real loss L and z = x + iy the gradient is
+dL/dx + i dL/dy; a holomorphic f multiplies by conj(f'). A result with derivative zero everywhere passes None.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from ._errors import AdjointError
+from ._graph import Node, Op, Spec
+from ._trace import INPUT, READ, Trace, recording_into, tensor_at
+from .primitives.arithmetic import add, multiply, negative
+from .primitives.complex import conj, real
+from .primitives.convert import cast
+from .primitives.creation import zeros_of
+from .primitives.broadcast import sum_to
+
+Spans = list[tuple[int, int]]
+Segment = tuple[Trace, Spans]
+
+
+class Sparse:
+    """A cotangent that is nonzero in a few rows only: a gather's, until something needs it dense."""
+
+    __slots__ = ("indices", "shape", "values")
+
+    def __init__(self, indices: Any, values: Any, shape: tuple[int, ...]) -> None:
+        self.indices, self.values, self.shape = indices, values, shape
+
+
+class _Rules:
+    """Rules that higher modules put in: how a custom gradient is called, how a sparse cotangent becomes dense."""
+
+    @staticmethod
+    def densify(sparse: Sparse) -> Any:
+        raise AdjointError("no rule for sparse cotangents is loaded")
+
+    @staticmethod
+    def join(a: Sparse, b: Sparse) -> Any:
+        raise AdjointError("no rule for sparse cotangents is loaded")
+
+
+rules = _Rules()
+
+
+def apply_partial(partial: Any, t: Any, reverse: bool) -> Any:
+    """The diagonal linear map of one partial applied to a cotangent (``reverse``) or a tangent."""
+    if partial.__class__ in (int, float):
+        return t if partial == 1 else negative(t) if partial == -1 else multiply(t, float(partial))
+    if callable(partial) and not hasattr(partial, "_spec"):
+        return conj(partial(conj(t))) if reverse and t._spec.dtype.kind == "c" else partial(t)
+    if reverse and partial._spec.dtype.kind == "c":
+        partial = conj(partial)
+    return multiply(t, partial)
+
+
+def fit(cotangent: Any, want: Spec) -> Any:
+    """A cotangent brought to the shape and dtype of the value it belongs to."""
+    have = cotangent._spec
+    if have is want:
+        return cotangent
+    if have.dtype.kind == "c" and want.dtype.kind != "c":
+        cotangent = real(cotangent)
+    if have.shape != want.shape:
+        cotangent = sum_to(cotangent, want.shape)
+    return cast(cotangent, want.dtype)
+
+
+def accumulate(a: Any, b: Any) -> Any:
+    """The sum of two cotangents, either of which may be None or sparse."""
+    if a is None or b is None:
+        return b if a is None else a
+    if a.__class__ is Sparse:
+        if b.__class__ is Sparse:
+            return rules.join(a, b)
+        a = rules.densify(a)
+    elif b.__class__ is Sparse:
+        b = rules.densify(b)
+    return add(a, b)
+
+
+def is_differentiable(s: Spec) -> bool:
+    return s.dtype.kind in "fc"
+
+
+def pull(op: Op, gs: Any, outs: Any, xs: tuple[Any, ...], want: list[bool]) -> list[Any]:
+    """The cotangents of the inputs of one operation."""
+    prim = op.prim
+    if prim.partials is not None:
+        partials = prim.partials(outs, *xs, **op.params)
+        return [apply_partial(p, gs, True) if w and p is not None else None for p, w in zip(partials, want)]
+    if prim.vjp is not None:
+        return list(prim.vjp(gs, outs, *xs, **op.params))
+    return [None] * len(xs)
+
+
+def push(op: Op, ts: tuple[Any, ...], outs: Any, xs: tuple[Any, ...]) -> Any:
+    """The tangent of the result(s) of one operation; None is zero."""
+    prim = op.prim
+    if prim.partials is not None:
+        partials = prim.partials(outs, *xs, **op.params)
+        total = None
+        for p, t in zip(partials, ts):
+            if t is not None and p is not None:
+                total = accumulate(total, apply_partial(p, t, False))
+        return None if total is None else _widen(total, outs._spec)
+    if prim.jvp is not None:
+        return prim.jvp(ts, outs, *xs, **op.params)
+    if prim.linear:
+        return _push_linear(op, ts, outs, xs)
+    if prim.vjp is not None:
+        return _push_by_transposing(op, ts, outs, xs)
+    return None
+
+
+def _widen(t: Any, want: Spec) -> Any:
+    if t._spec.shape != want.shape:
+        t = add(t, zeros_of(want))
+    return t
+
+
+def _push_linear(op: Op, ts: tuple[Any, ...], outs: Any, xs: tuple[Any, ...]) -> Any:
+    from ._trace import record
+
+    prim = op.prim
+    if prim.joint:
+        if all(ts[k] is None for k in prim.linear):
+            return None
+        filled = [
+            (zeros_of(x._spec) if ts[k] is None else ts[k]) if k in prim.linear else x for k, x in enumerate(xs)]
+        return record(op, *filled)
+    total = None
+    for k in prim.linear:
+        if ts[k] is not None:
+            total = accumulate(total, record(op, *[ts[k] if n == k else x for n, x in enumerate(xs)]))
+    return total
+
+
+def _push_by_transposing(op: Op, ts: tuple[Any, ...], outs: Any, xs: tuple[Any, ...]) -> Any:
+    """The vjp is linear in g, so its own transpose, applied to the tangents, is the jvp."""
+    from ._trace import local
+
+    several = outs.__class__ is tuple
+    out_list = outs if several else (outs,)
+    trace = local.trace
+    seeds = [zeros_of(o._spec) if is_differentiable(o._spec) else None for o in out_list]
+    seeds = [None if s is None else _own_place(s) for s in seeds]
+    start = trace.node.end
+    pulled = pull(op, tuple(seeds) if several else seeds[0], outs, xs, [t is not None for t in ts])
+    stop = trace.node.end
+    targets, cots = [], []
+    for x, c, t in zip(xs, pulled, ts):
+        if c is not None and t is not None:
+            targets.append(fit(c, x._spec) if c._spec is not x._spec else c)
+            cots.append(conj(t) if t._spec.dtype.kind == "c" else t)
+    stop = max(stop, trace.node.end)
+    if not targets:
+        return None
+    live = [s for s in seeds if s is not None]
+    grads = reverse_sweep([(trace, [(start, stop)])], [(trace, s._idx) for s in live], targets, cots, live)
+    grads = [conj(g) if g is not None and g._spec.dtype.kind == "c" else g for g in grads]
+    it = iter(grads)
+    result = tuple(None if s is None else next(it) for s in seeds)
+    return result if several else result[0]
+
+
+def _own_place(t: Any) -> Any:
+    from .primitives.convert import identity
+
+    return identity(t)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+def dependent(segments: list[Segment], roots: list[tuple[Trace, int]], variables: bool,
+              owners: dict[int, Any] | None = None) -> dict[Trace, set[int]]:
+    """The places that depend on ``roots`` (and, with ``variables``, on trainable variables read within the spans)."""
+    marks: dict[Trace, set[int]] = {trace: set() for trace, _ in segments}
+    root_owners: set[int] = set()
+    for trace, idx in roots:
+        marks.setdefault(trace, set()).add(idx)
+        owner = owner_at(trace, idx)
+        if owner is not None:
+            root_owners.add(id(owner))
+    for trace, spans in segments:
+        mark = marks[trace]
+        table = trace.nodes()
+        for idx in range(len(table)):                    # inputs that continue something marked in an earlier segment
+            node = table[idx]
+            if node.op.prim is INPUT:  # type: ignore[union-attr]
+                owner = owner_at(trace, idx)
+                if owner is None:
+                    continue
+                origin = getattr(owner, "_origin", None)
+                if id(owner) in root_owners or (origin is not None and origin[1] in marks.get(origin[0], ())):
+                    mark.add(idx)
+        for start, stop in spans:
+            idx = start
+            while idx < stop:
+                node = table[idx]
+                op = node.op
+                assert op is not None
+                if op.prim is not INPUT and op.prim is not READ and op.prim.differentiable:
+                    hit = False
+                    for a in node.args:
+                        if a in mark:
+                            hit = True
+                        elif variables and _is_trainable(table[a]):
+                            mark.add(a)
+                            hit = True
+                    if hit:
+                        for k, s in enumerate(node.specs):
+                            if is_differentiable(s):
+                                mark.add(node.idx + k)
+                idx = node.end
+    return marks
+
+
+def _is_trainable(node: Node) -> bool:
+    op = node.op
+    assert op is not None
+    return (op.prim is INPUT and op.params["kind"] == "variable") or (op.prim is READ and op.params["trainable"])
+
+
+def owner_at(trace: Trace, idx: int) -> Any:
+    """Whose input stands at a place: a Tensor or a Variable; None where it is a result or a scalar."""
+    from ._trace import input_number
+
+    node = trace.nodes()[idx]
+    assert node.op is not None
+    if node.op.prim is INPUT:
+        return trace.owners[input_number(trace, idx)]
+    if node.op.prim is READ:
+        return trace.reads.get(idx)
+    return None
+
+
+def locate(value: Any, segments: list[Segment]) -> list[tuple[Trace, int]]:
+    """Every place of a Tensor or Variable in the segments."""
+    found: list[tuple[Trace, int]] = []
+    for trace, _ in segments:
+        if value._trace is trace:
+            found.append((trace, value._idx))
+        known = trace.captures.get(id(value))
+        if known is not None and (trace, known) not in found:
+            found.append((trace, known))
+        table = trace.nodes()
+        number = 0
+        if trace.closed or trace.assigned or value._trace is not trace or trace.captures:
+            for node in table:
+                op = node.op
+                if op.prim is INPUT:  # type: ignore[union-attr]
+                    if trace.owners[number] is value and (trace, node.idx) not in found:
+                        found.append((trace, node.idx))
+                    number += 1
+                elif op.prim is READ and trace.reads.get(node.idx) is value and (trace, node.idx) not in found:  # type: ignore[union-attr]
+                    found.append((trace, node.idx))
+    origin = getattr(value, "_origin", None)
+    if origin is not None and any(origin[0] is trace for trace, _ in segments) and origin not in found:
+        found.append(origin)
+    return found
+
+
+def reverse_sweep(
+    segments: list[Segment], roots: list[tuple[Trace, int]], targets: list[Any], cotangents: list[Any],
+    sources: list[Any], variables: bool = False, sparse: bool = False,
+) -> list[Any]:
+    """Cotangents of ``sources`` for cotangents of ``targets`` through what was recorded in ``segments``; None where no
+    path leads."""
+    marks = dependent(segments, roots, variables)
+    cots: dict[tuple[Trace, int], Any] = {}
+    for target, cot in zip(targets, cotangents):
+        places = locate(target, segments)
+        for at in places[:1]:
+            if at[1] in marks.get(at[0], ()):
+                cots[at] = accumulate(cots.get(at), cot)
+    wanted = [[at for at in locate(s, segments) if at[1] in marks.get(at[0], ())] for s in sources]
+    keep = {at for places in wanted for at in places}
+    for trace, spans in reversed(segments):
+        table = trace.nodes()
+        mark = marks[trace]
+        for start, stop in reversed(spans):
+            idx = stop - 1
+            while idx >= start:
+                node = table[idx]
+                _pull_node(trace, node, mark, cots, keep, sparse)
+                idx = node.idx - 1
+        if trace is not segments[0][0]:
+            _hand_back(trace, table, cots)
+    result = []
+    for places in wanted:
+        total = None
+        for at in dict.fromkeys(places):
+            total = accumulate(total, cots.get(at))
+        result.append(total)
+    if not sparse:
+        result = [rules.densify(r) if r.__class__ is Sparse else r for r in result]
+    return result
+
+
+def _hand_back(trace: Trace, table: list[Node], cots: dict[tuple[Trace, int], Any]) -> None:
+    """Pass the cotangents of a segment's inputs to where they were computed, in an earlier segment."""
+    for at in [at for at in cots if at[0] is trace]:
+        node = table[at[1]]
+        if node.op.prim is INPUT:  # type: ignore[union-attr]
+            origin = getattr(owner_at(trace, at[1]), "_origin", None)
+            if origin is not None:
+                cots[origin] = accumulate(cots.get(origin), cots[at])
+
+
+def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace, int], Any],
+               keep: set[tuple[Trace, int]], sparse: bool) -> None:
+    places = range(node.idx, node.end)
+    gs = [cots.get((trace, k)) for k in places]
+    if all(g is None for g in gs):
+        return
+    for k in places:
+        if (trace, k) not in keep:
+            cots.pop((trace, k), None)
+    op = node.op
+    assert op is not None
+    if op.prim is INPUT or op.prim is READ:
+        for k, g in zip(places, gs):
+            cots[trace, k] = g
+        return
+    want = [a in mark for a in node.args]
+    if not any(want):
+        return
+    gs = [rules.densify(g) if g.__class__ is Sparse else g for g in gs]
+    xs = tuple([tensor_lazy(trace, a) for a in node.args])
+    several = node.spec.__class__ is tuple
+    if several:
+        gs = [zeros_of(s) if g is None and is_differentiable(s) else g for g, s in zip(gs, node.specs)]
+    outs: Any = tuple(tensor_lazy(trace, k) for k in places) if several else tensor_lazy(trace, node.idx)
+    closure = trace.closures.get(node.idx)
+    if closure is not None:
+        pulled = closure(tuple(gs) if several else gs[0], want)
+    else:
+        pulled = pull(op, tuple(gs) if several else gs[0], outs, xs, want)
+    if len(pulled) != len(node.args):
+        raise AdjointError(f"the derivative rule of {op.name} gave {len(pulled)} cotangents for {len(node.args)} inputs")
+    for a, w, g, x in zip(node.args, want, pulled, xs):
+        if w and g is not None:
+            if g.__class__ is Sparse:
+                if not (sparse and trace.nodes()[a].op.prim in (INPUT, READ)):  # type: ignore[union-attr]
+                    g = rules.densify(g)
+            else:
+                g = fit(g, x._spec)
+            at = (trace, a)
+            cots[at] = accumulate(cots.get(at), g)
+
+
+def tensor_lazy(trace: Trace, idx: int) -> Any:
+    return tensor_at(trace, idx) if not trace.closed else _settled(trace, idx)
+
+
+def _settled(trace: Trace, idx: int) -> Any:
+    try:
+        return tensor_at(trace, idx)
+    except AdjointError:
+        node = trace.nodes()[idx]
+        return zeros_of(node.specs[idx - node.idx])      # not kept, since no rule looks at more than its shape
+
+
+def forward_sweep(segments: list[Segment], tangents: list[tuple[Trace, int, Any]], targets: list[Any],
+                  variables: bool = False) -> list[Any]:
+    """Tangents of ``targets`` for tangents of the places given; None where no path leads."""
+    roots = [(trace, idx) for trace, idx, _ in tangents]
+    marks = dependent(segments, roots, False)
+    tans: dict[tuple[Trace, int], Any] = {}
+    by_owner: dict[int, Any] = {}
+    for trace, idx, t in tangents:
+        tans[trace, idx] = accumulate(tans.get((trace, idx)), t)
+        owner = owner_at(trace, idx)
+        if owner is not None:
+            by_owner[id(owner)] = tans[trace, idx]
+    for trace, spans in segments:
+        table = trace.nodes()
+        mark = marks[trace]
+        for idx in sorted(mark):
+            owner = owner_at(trace, idx)
+            if owner is not None and (trace, idx) not in tans:
+                origin = getattr(owner, "_origin", None)
+                t = by_owner.get(id(owner))
+                if t is None and origin is not None:
+                    t = tans.get(origin)
+                if t is not None:
+                    tans[trace, idx] = t
+        for start, stop in spans:
+            idx = start
+            while idx < stop:
+                node = table[idx]
+                _push_node(trace, node, tans)
+                idx = node.end
+    result = []
+    for target in targets:
+        found = None
+        for at in locate(target, segments):
+            found = tans.get(at) if found is None else found
+        result.append(found)
+    return result
+
+
+def _push_node(trace: Trace, node: Node, tans: dict[tuple[Trace, int], Any]) -> None:
+    op = node.op
+    assert op is not None
+    if op.prim is INPUT or op.prim is READ or not op.prim.differentiable or (trace, node.idx) in tans:
+        return
+    ts = tuple([tans.get((trace, a)) for a in node.args])
+    if all(t is None for t in ts):
+        return
+    if not any(is_differentiable(s) for s in node.specs):
+        return
+    xs = tuple([tensor_lazy(trace, a) for a in node.args])
+    several = node.spec.__class__ is tuple
+    outs: Any = (tuple(tensor_lazy(trace, k) for k in range(node.idx, node.end)) if several
+                 else tensor_lazy(trace, node.idx))
+    closure = trace.closures.get(node.idx)
+    pushed = closure(ts, None) if closure is not None else push(op, ts, outs, xs)
+    if pushed is None:
+        return
+    for k, t in enumerate(pushed if several else (pushed,)):
+        if t is not None:
+            tans[trace, node.idx + k] = t
+
+
+def needed(trace: Trace, spans: Spans, mark: set[int]) -> set[int]:
+    """The places whose values the derivative rules look at, among the marked operations of the spans."""
+    table = trace.nodes()
+    found: set[int] = set()
+    for start, stop in spans:
+        idx = start
+        while idx < stop:
+            node = table[idx]
+            if any(k in mark for k in range(node.idx, node.end)) and node.op.prim is not INPUT:  # type: ignore[union-attr]
+                found.update(_looked_at(trace, node))
+            idx = node.end
+    return found
+
+
+_LOOKS: dict[Any, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+
+
+def _looked_at(trace: Trace, node: Node) -> list[int]:
+    """Run the rule once in a trace of its own and see which primals its results depend on."""
+    op = node.op
+    assert op is not None
+    if node.idx in trace.closures:
+        return [*node.args, *range(node.idx, node.end)]
+    table = trace.nodes()
+    in_specs = tuple(table[a].specs[a - table[a].idx] for a in node.args)
+    key = (op, in_specs)
+    if key not in _LOOKS:
+        scratch = Trace(scratch=True)
+        with recording_into(scratch):
+            from ._trace import step
+
+            def fake(s: Spec) -> Any:
+                idx = step(scratch, (INPUT.op(kind="tensor"), s), INPUT.op(kind="tensor"), (), s).idx
+                scratch.inputs.append(None)
+                scratch.owners.append(None)
+                from ._trace import handle
+
+                return handle(scratch, idx, s)
+
+            xs = tuple(fake(s) for s in in_specs)
+            outs = tuple(fake(s) for s in node.specs)
+            gs = tuple(fake(s) for s in node.specs)
+            several = node.spec.__class__ is tuple
+            pulled = pull(op, gs if several else gs[0], outs if several else outs[0], xs, [True] * len(xs))
+            nodes = scratch.nodes()
+            seen: set[int] = set()
+            stack = [p._idx for p in pulled if p is not None and p.__class__ is not Sparse]
+            for p in pulled:
+                if p.__class__ is Sparse:
+                    stack += [p.indices._idx, p.values._idx]
+            while stack:
+                k = stack.pop()
+                if k not in seen:
+                    seen.add(k)
+                    stack.extend(nodes[k].args)
+        scratch.closed = True
+        _LOOKS[key] = (tuple(n for n, x in enumerate(xs) if x._idx in seen),
+                       tuple(n for n, o in enumerate(outs) if o._idx in seen))
+    ins, outs_ = _LOOKS[key]
+    return [node.args[n] for n in ins] + [node.idx + n for n in outs_]

@@ -1,0 +1,202 @@
+"""Spec, Primitive, Op and Node: the graph.
+
+A recorded program is a path through a tree of nodes. Each node is one use of a primitive at one place; its inputs are
+the places of earlier results, counted from the root. A program that runs again walks the same path, so recording it is
+one dictionary look-up an operation, and whatever was worked out for a path (its plan, its derivative) is found at the
+node where it ends.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ._dtypes import DType
+from ._errors import AdjointError
+
+Shape = tuple[int, ...]
+
+
+class Spec:
+    """Shape and dtype of a result; interned, so compared by identity."""
+
+    __slots__ = ("dtype", "ndim", "shape", "size")
+    shape: Shape
+    dtype: DType
+    ndim: int
+    size: int
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+
+_SPECS: dict[tuple[Shape, DType], Spec] = {}
+
+
+def spec(shape: Shape, dtype: DType) -> Spec:
+    """The one Spec with this shape and dtype."""
+    found = _SPECS.get((shape, dtype))
+    if found is None:
+        found = Spec()
+        found.shape, found.dtype, found.ndim = shape, dtype, len(shape)
+        size = 1
+        for n in shape:
+            size *= n
+        found.size = size
+        _SPECS[shape, dtype] = found
+    return found
+
+
+class Primitive:
+    """A name and its rules.
+
+    infer      (*specs, **params) -> Spec or tuple of Specs; raises when arguments do not fit
+    kernel     (*arrays, **params) -> array or tuple of arrays: the meaning, in NumPy
+    partials   (y, *xs, **params) -> for each input None (derivative zero everywhere), a number, a tensor to multiply
+               by, or a callable that applies the diagonal linear map; serves both modes (elementwise primitives)
+    vjp        (g, y, *xs, **params) -> a cotangent or None for each input (g and y are tuples for several outputs)
+    jvp        (ts, y, *xs, **params) -> the tangent of y; ts holds None for zero. Where absent: linear primitives apply
+               themselves, the rest transposes the vjp
+    linear     the inputs in which the primitive is linear with the others held fixed
+    joint      linear in all of ``linear`` together (concat), not one at a time (matmul)
+    lower      (scalar, *xs, **params) -> expression in the scalar vocabulary; absent: the kernel is a step of its own
+    batch      (args, axes, **params) -> (result, axis): the rule for vmap; elementwise primitives need none
+    domain     for tests: one (low, high) an input
+    cases      for tests: callables (rng) -> (arrays, params)
+    oracle     for tests: dotted name of an independent reference ("mpmath.tanh", "numpy.sum")
+    """
+
+    __slots__ = (
+        "_ops", "batch", "cases", "doc", "domain", "elementwise", "infer", "joint", "jvp", "kernel", "linear", "lower",
+        "module", "name", "oracle", "partials", "pure", "vjp",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        infer: Callable[..., Any],
+        kernel: Callable[..., Any],
+        *,
+        partials: Callable[..., Any] | None = None,
+        vjp: Callable[..., Any] | None = None,
+        jvp: Callable[..., Any] | None = None,
+        linear: tuple[int, ...] = (),
+        joint: bool = False,
+        lower: Callable[..., Any] | None = None,
+        batch: Callable[..., Any] | None = None,
+        elementwise: bool = False,
+        pure: bool = True,
+        domain: tuple[tuple[float, float], ...] = (),
+        cases: tuple[Callable[..., Any], ...] = (),
+        oracle: Any = None,
+        doc: str = "",
+    ) -> None:
+        if name in REGISTRY:
+            raise AdjointError(f"a primitive named {name!r} exists already")
+        self.name, self.infer, self.kernel = name, infer, kernel
+        self.partials, self.vjp, self.jvp, self.linear, self.joint = partials, vjp, jvp, linear, joint
+        self.lower, self.batch, self.elementwise, self.pure = lower, batch, elementwise, pure
+        self.domain, self.cases, self.oracle, self.doc = domain, cases, oracle, doc
+        self.module = kernel.__module__ if kernel is not None else ""
+        self._ops: dict[Any, Op] = {}
+        REGISTRY[name] = self
+
+    def op(self, **params: Any) -> Op:
+        """This primitive with its parameters; the same object each time."""
+        key = tuple(params.items())
+        found = self._ops.get(key)
+        if found is None:
+            found = self._ops[key] = Op(self, params)
+        return found
+
+    @property
+    def differentiable(self) -> bool:
+        return self.partials is not None or self.vjp is not None or bool(self.linear)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def __reduce__(self) -> Any:
+        return REGISTRY.__getitem__, (self.name,)
+
+
+REGISTRY: dict[str, Primitive] = {}
+
+
+class Op:
+    """A primitive with its parameters bound; interned by Primitive.op."""
+
+    __slots__ = ("params", "prim")
+
+    def __init__(self, prim: Primitive, params: dict[str, Any]) -> None:
+        self.prim, self.params = prim, params
+
+    @property
+    def name(self) -> str:
+        return self.prim.name
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{k}={v}" for k, v in self.params.items())
+        return f"{self.prim.name}[{inside}]" if inside else self.prim.name
+
+
+class Node:
+    """One use of a primitive at one place of a recorded program.
+
+    idx     place of its (first) result;  end  place after its last
+    args    places of its inputs
+    spec    Spec, or a tuple of Specs where the primitive has several results
+    next    what was recorded after it: key -> Node
+    memo    what was worked out for the path that ends here: plans, derivatives
+    """
+
+    __slots__ = ("args", "end", "idx", "memo", "next", "op", "parent", "spec")
+
+    def __init__(self, parent: Node | None, op: Op | None, args: tuple[int, ...], out: Any) -> None:
+        self.parent, self.op, self.args, self.spec = parent, op, args, out
+        self.idx = parent.end if parent is not None else 0
+        self.end = self.idx + (0 if op is None else len(out) if out.__class__ is tuple else 1)
+        self.next: dict[Any, Node] = {}
+        self.memo: dict[Any, Any] = {}
+        if parent is not None:
+            _COUNT[0] += 1
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        return self.spec if self.spec.__class__ is tuple else (self.spec,)
+
+    def path(self, stop: Node | None = None) -> Iterator[Node]:
+        """The nodes from this one back to (not including) ``stop`` or the root."""
+        node: Node | None = self
+        while node is not stop and node is not None and node.op is not None:
+            yield node
+            node = node.parent
+
+    def __repr__(self) -> str:
+        return f"%{self.idx} = {self.op}({', '.join(f'%{i}' for i in self.args)}) : {self.spec}"
+
+
+ROOT = Node(None, None, (), ())
+_COUNT = [0]
+LIMIT = 400_000
+
+
+def forget() -> None:
+    """Drop every remembered path (nodes that something still refers to live on)."""
+    stack = list(ROOT.next.values())
+    ROOT.next.clear()
+    ROOT.memo.clear()
+    while stack:
+        node = stack.pop()
+        stack.extend(node.next.values())
+        node.next.clear()
+        node.memo.clear()
+    _COUNT[0] = 0
+
+
+def crowded() -> bool:
+    """Whether the tree of remembered paths has grown past its bound."""
+    return _COUNT[0] > LIMIT

@@ -1,0 +1,161 @@
+"""Settling: pending graph -> passes -> plan -> engine -> values."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ._config import config
+from ._errors import AdjointError, TraceError
+from ._graph import Node
+from ._tensor import Tensor, wrap
+from ._trace import Trace, hooks, live, local, user_line
+from .engines import numpy as numpy_engine
+from .passes import optimize
+from .plan.program import Program, extract
+
+Run = Callable[[list[Any]], list[Any]]
+_ndarray = np.ndarray
+
+
+class Plan:
+    """What runs for one structure: through the NumPy kernels at first sight, built by the engine from the second."""
+
+    __slots__ = ("engine", "program", "run", "runs")
+
+    def __init__(self, node: Node, outputs: tuple[int, ...]) -> None:
+        self.program: Program = optimize(extract(node, outputs))
+        self.engine = config.engine
+        self.runs = 0
+        self.run: Run = self._first
+
+    def _first(self, inputs: list[Any]) -> list[Any]:
+        self.runs += 1
+        if self.runs == 1 and self.engine != "llvm":
+            return numpy_engine.interpret(self.program)(inputs)
+        run = engines[self.engine](self.program)
+        result = run(inputs)
+        self.run = run
+        return result
+
+
+engines: dict[str, Callable[[Program], Run]] = {
+    "auto": numpy_engine.build, "numpy": numpy_engine.build, "llvm": numpy_engine.build}
+
+
+def plan_for(node: Node, outputs: tuple[int, ...]) -> Plan:
+    """The plan for these outputs of the path that ends at ``node``."""
+    plan = node.memo.get(outputs)
+    if plan is None or plan.engine != config.engine:
+        plan = node.memo[outputs] = Plan(node, outputs)
+    return plan  # type: ignore[no-any-return]
+
+
+def _array(value: Any) -> Any:
+    if value.__class__ is not _ndarray:
+        return np.asarray(value)
+    base = value.base
+    if base is not None and base.__class__ is _ndarray and base.nbytes > 4 * value.nbytes + 4096:
+        return value.copy()                              # a small view must not hold a large array
+    return value
+
+
+def settle(trace: Trace) -> None:
+    """Compute what is pending in this thread's trace and still wanted, and start a new one."""
+    pending = list(live(trace.handles))
+    outputs = tuple([t._idx for t in pending])
+    keep: tuple[int, ...] = ()
+    wanting: list[Any] = []
+    if trace.tapes:
+        wanting = [t for t in trace.tapes if t._wants(sys.getrefcount(t) - 4)]
+        if wanting:
+            keep = _kept(trace, wanting, set(outputs))
+    if outputs or keep:
+        values = plan_for(trace.node, outputs + keep).run(trace.inputs)
+        for t, value in zip(pending, values):
+            t._value = value if value.__class__ is _ndarray and value.base is None else _array(value)
+            if wanting:
+                t._origin = (trace, t._idx)
+            t._trace = None
+        if wanting:
+            for t in pending:
+                trace.kept[t._idx] = t
+            for idx, value in zip(keep, values[len(pending):]):
+                made = wrap(_array(value))
+                made._origin = (trace, idx)
+                trace.kept[idx] = made
+    for variable in trace.assigned:
+        new = variable._pending
+        if new is not None:
+            variable._value, variable._pending = new._value, None
+    trace.nodes() if wanting else None
+    trace.closed = True
+    trace.handles = []
+    trace.assigned = []
+    trace.tapes = []
+    if not wanting:
+        trace.inputs, trace.owners, trace.table = [], [], []
+        trace.reads, trace.closures, trace.where, trace.captures = {}, {}, None, {}
+    if local.trace is trace:
+        local.trace = fresh = Trace(fast=trace.fast)
+        for tape in local.tapes:
+            tape._continue_in(trace, fresh)
+
+
+def _kept(trace: Trace, tapes: list[Any], have: set[int]) -> tuple[int, ...]:
+    found: set[int] = set()
+    for tape in tapes:
+        found |= tape._needs(trace)
+    table = trace.nodes()
+    return tuple(sorted(
+        k for k in found - have if table[k].op.prim.name not in ("input", "literal")))  # type: ignore[union-attr]
+
+
+def evaluate(t: Tensor) -> Any:
+    """The value of a tensor, computed when it is not there yet."""
+    trace = t._trace
+    if trace is None or hasattr(t, "_value"):
+        return t._value
+    if trace.scratch:
+        code, _ = user_line()
+        raise TraceError(
+            f"the value of a traced tensor of shape {t._spec.shape} is needed in {code.co_name} ({code.co_filename}), but while "
+            f"a function is traced its tensors have no values: a Python if, while, float(), print or NumPy call on "
+            f"one can't be traced. Use ad.where for a choice, or call the function without the decorator")
+    if trace is local.trace:
+        settle(trace)
+    else:                                                # another thread's: computed without touching its trace
+        node, inputs = trace.node, list(trace.inputs)
+        value = _array(plan_for(node, (t._idx,)).run(inputs)[0])
+        if not hasattr(t, "_value"):
+            t._value = value
+    if not hasattr(t, "_value"):
+        raise AdjointError("the tensor's value was lost: its computation was interrupted")
+    return t._value
+
+
+def evaluate_all(*values: Any) -> None:
+    """Compute pending tensors, all of this thread's in one plan.
+
+    >>> import adjoint as ad
+    >>> x = ad.constant(2.0) * 3.0
+    >>> ad.evaluate(x)
+    >>> x
+    <ad.Tensor: shape=(), dtype=float32, numpy=6.0>
+    """
+    stack: list[Any] = list(values)
+    while stack:
+        v = stack.pop()
+        if isinstance(v, dict):
+            stack.extend(v.values())
+        elif isinstance(v, (list, tuple)):
+            stack.extend(v)
+        elif hasattr(v, "_look"):
+            v._look()
+
+
+hooks.settle = settle
+hooks.evaluate = evaluate
+__all__ = ["Plan", "engines", "evaluate", "evaluate_all", "plan_for", "settle"]

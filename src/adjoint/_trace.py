@@ -1,0 +1,482 @@
+"""Recording: where a thread stands in the graph, and the few lines that every operation runs through.
+
+A Trace is one pending program: the node where its path ends, the values of its inputs and the handles given out. It is
+settled when somebody looks at a value; then the thread starts a new one.
+"""
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _graph
+from ._config import config
+from ._dtypes import DType, weak_dtype
+from ._errors import AdjointError, TraceError
+from ._graph import ROOT, Node, Op, Primitive, Spec, spec
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Places that are not operations: inputs, Python scalars, literals and reads of an assigned variable.
+
+def _no_kernel(*_: Any, **__: Any) -> Any:
+    raise AdjointError("an input has no kernel")
+
+
+INPUT = Primitive("input", lambda **_: None, _no_kernel, pure=False)
+LITERAL = Primitive("literal", lambda value, dtype: spec((), dtype), lambda value, dtype: np.asarray(value, dtype.np))
+TENSOR_INPUT = INPUT.op(kind="tensor")
+VARIABLE_INPUT = INPUT.op(kind="variable")
+FROZEN_INPUT = INPUT.op(kind="frozen")
+SCALAR_INPUT = INPUT.op(kind="scalar")
+READ = Primitive("read", lambda x, trainable: x, lambda x, trainable: x)
+READS = {trainable: READ.op(trainable=trainable) for trainable in (False, True)}
+
+_LITERAL_INTS = frozenset(range(-4, 17))
+_LITERAL_FLOATS = frozenset({1.0, -1.0, 2.0, -2.0, 3.0, 4.0, 0.5, -0.5, 0.25, 10.0})
+
+
+class Trace:
+    """A pending program of one thread (or, while a function is traced, of that function)."""
+
+    __slots__ = (
+        "__weakref__", "assigned", "captures", "closed", "closures", "fast", "handles", "held", "inputs", "kept",
+        "node", "owners", "pinned", "reads", "scratch", "table", "tapes", "where",
+    )
+
+    def __init__(self, scratch: bool = False, fast: bool = False) -> None:
+        self.node: Node = ROOT
+        self.inputs: list[Any] = []                      # raw values of the inputs, in order
+        self.owners: list[Any] = []                      # whose they are: a Tensor, a Variable, or None (a scalar)
+        self.handles: list[Tensor] = []                  # the tensors given out
+        self.assigned: list[Any] = []                    # variables whose new value is pending here
+        self.where: dict[int, tuple[Any, int]] | None = None   # place -> (code, offset) of the user's line
+        self.closures: dict[int, Any] = {}               # place -> the gradient function of a custom_gradient
+        self.reads: dict[int, Any] = {}                  # place of a read -> the variable
+        self.tapes: list[Any] = []                       # tapes that recorded here
+        self.captures: dict[int, int] = {}               # id(owner) -> place, where the owner can't remember it
+        self.table: list[Node] = []                      # place -> node, filled when asked
+        self.kept: dict[int, Tensor] = {}                # after settling: place -> tensor, for tapes
+        self.held = 0                                    # bytes of the inputs
+        self.scratch, self.fast = scratch, fast
+        self.closed = self.pinned = False
+
+    def nodes(self) -> list[Node]:
+        """Place -> node for the whole path (a node with several results stands at each of its places)."""
+        table = self.table
+        if len(table) < self.node.end:
+            fresh: list[Node] = []
+            stop = table[-1] if table else None
+            for node in self.node.path(stop):
+                fresh.extend([node] * (node.end - node.idx))
+            table.extend(reversed(fresh))
+        return table
+
+
+class _Local(threading.local):
+    """What a thread records into."""
+
+    trace: Trace
+    tapes: list[Any]
+
+    def __init__(self) -> None:
+        self.trace = Trace(fast=threading.current_thread() is threading.main_thread())
+        self.tapes = []
+
+
+local = _Local()
+
+
+class _Hooks:
+    """What higher layers put in: how values are computed, and how foreign values become tensors."""
+
+    settle: Callable[[Trace], None]
+    evaluate: Callable[[Any], Any]
+    convert: Callable[..., Any]
+    convert_pair: Callable[..., tuple[Any, Any]]
+    read: Callable[[Any], Any]
+
+    @staticmethod
+    def guard_numpy(value: Any) -> None:
+        """Called before a value leaves for NumPy; the tape refuses where that would cut a gradient silently."""
+
+
+hooks = _Hooks()
+
+
+def user_line(depth: int = 2) -> tuple[Any, int]:
+    """Code object and offset of the innermost frame outside adjoint."""
+    frame: Any = sys._getframe(depth)
+    while frame.f_globals.get("__name__", "").startswith("adjoint.") and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Growing the path.
+
+def step(trace: Trace, key: Any, op: Op, args: tuple[int, ...], out: Any) -> Node:
+    """Move ``trace`` to the node that follows under ``key``, made when it is new."""
+    node = trace.node.next.get(key)
+    if node is None:
+        node = Node(trace.node, op, args, out)
+        trace.node.next[key] = node
+    trace.node = node
+    return node
+
+
+def enter(trace: Trace, x: Any) -> int:
+    """The place of ``x`` (a Tensor or a Variable) in ``trace``, which it enters as an input when it is not there."""
+    if trace.captures:
+        known = trace.captures.get(id(x))
+        if known is not None:
+            return known
+    op, value = x._input(trace)
+    if value is None:                                    # a variable whose new value is pending in this very trace
+        idx = x._pending._idx
+        node = step(trace, (op, idx), op, (idx,), x._spec)
+        trace.reads[node.idx] = x
+    else:
+        node = trace.node.next.get((op, x._spec))
+        if node is None:
+            node = Node(trace.node, op, (), x._spec)
+            trace.node.next[op, x._spec] = node
+        trace.node = node
+        trace.inputs.append(value)
+        trace.owners.append(x)
+        trace.held += x._spec.size * x._spec.dtype.itemsize
+    if trace.fast and (x._trace is None or x._trace.closed):
+        x._trace, x._idx = None, node.idx
+        x._trace = trace
+    else:
+        trace.captures[id(x)] = node.idx
+    return node.idx
+
+
+def place(trace: Trace, x: Any) -> int:
+    """The place of a Tensor or Variable in ``trace``."""
+    return x._idx if x._trace is trace else enter(trace, x)
+
+
+def scalar(trace: Trace, value: Any, dtype: DType) -> int:
+    """The place of a Python scalar: a literal where it is a small round number, else an input."""
+    literal = value in (_LITERAL_INTS if value.__class__ in (int, bool) else _LITERAL_FLOATS)
+    if literal:
+        op = LITERAL.op(value=dtype_value(value, dtype), dtype=dtype)
+        return step(trace, op, op, (), spec((), dtype)).idx
+    idx = step(trace, (SCALAR_INPUT, dtype), SCALAR_INPUT, (), spec((), dtype)).idx
+    trace.inputs.append(value)
+    trace.owners.append(None)
+    return idx
+
+
+def dtype_value(value: Any, dtype: DType) -> Any:
+    """A Python scalar as the Python type of ``dtype``."""
+    return {"f": float, "c": complex, "b": bool}.get(dtype.kind, int)(value)
+
+
+def record(op: Op, *xs: Any) -> Any:
+    """One use of ``op`` on tensors and variables: the way everything takes that is not the fast path of an operator."""
+    trace = local.trace
+    idxs = tuple([x._idx if x._trace is trace else enter(trace, x) for x in xs])
+    node = trace.node.next.get((op, idxs))
+    if node is None:
+        if full(trace):
+            return record(op, *xs)
+        table = trace.nodes()
+        out = op.prim.infer(*[_spec_at(table, i) for i in idxs], **op.params)
+        node = Node(trace.node, op, idxs, out)
+        trace.node.next[op, idxs] = node
+    trace.node = node
+    if trace.where is not None:
+        trace.where[node.idx] = user_line()
+    if node.spec.__class__ is tuple:
+        return tuple([handle(trace, node.idx + k, s) for k, s in enumerate(node.spec)])
+    return handle(trace, node.idx, node.spec)
+
+
+def _spec_at(table: list[Node], i: int) -> Spec:
+    node = table[i]
+    return node.spec[i - node.idx] if node.spec.__class__ is tuple else node.spec
+
+
+def full(trace: Trace) -> bool:
+    """Settle a trace that has grown past its bound; True when the caller has to start again in a new one."""
+    if trace.node.end < config.pending and trace.held < 1 << 30:
+        if _graph.crowded():
+            _graph.forget()
+        return False
+    if trace.scratch or trace.pinned or trace.node.end == len(trace.inputs):
+        return False
+    hooks.settle(trace)
+    return True
+
+
+_TENSOR: list[Any] = [None]                              # the Tensor class, put in by _tensor
+
+
+def handle(trace: Trace, idx: int, out: Spec) -> Tensor:
+    """A new tensor for the result at ``idx``."""
+    cls = _TENSOR[0]
+    t = cls.__new__(cls)
+    t._trace, t._idx, t._spec = trace, idx, out
+    trace.handles.append(t)
+    return t
+
+
+def tensor_at(trace: Trace, idx: int) -> Tensor:
+    """The tensor for a place of a trace: an owner, a kept value, or a new handle on a pending result."""
+    if trace.closed:
+        kept = trace.kept.get(idx)
+        if kept is not None:
+            return kept
+    node = trace.nodes()[idx]
+    assert node.op is not None
+    if node.op.prim is INPUT:
+        at = input_number(trace, idx)
+        owner = trace.owners[at]
+        if owner is not None and owner.__class__ is _TENSOR[0]:
+            return owner
+        if trace.closed:                                 # a variable or a scalar as it was then
+            return hooks.convert(trace.inputs[at], node.spec.dtype)
+    elif trace.closed:
+        if node.op.prim is LITERAL:
+            return hooks.convert(node.op.params["value"], node.spec.dtype)
+        raise AdjointError(f"the value of {node.op} was not kept when its trace was settled")
+    return handle(trace, idx, _spec_at(trace.nodes(), idx))
+
+
+def input_number(trace: Trace, idx: int) -> int:
+    """Which of the trace's inputs stands at ``idx``."""
+    positions = trace.node.memo.get("inputs")
+    if positions is None:
+        table = trace.nodes()
+        places = [n.idx for n in table if n.op.prim is INPUT]  # type: ignore[union-attr]
+        positions = trace.node.memo["inputs"] = {place: number for number, place in enumerate(places)}
+    return positions[idx]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Fast paths. They are written out, since a call would cost as much as the look-up.
+
+def unary(op: Op, name: str, doc: str) -> Callable[[Any], Any]:
+    """A function of one tensor for a primitive without parameters."""
+
+    def function(x: Any) -> Any:
+        trace = local.trace
+        try:
+            i = x._idx if x._trace is trace else enter(trace, x)
+            node = trace.node.next[op, i]
+        except (AttributeError, KeyError):
+            return slow_unary(op, x)
+        trace.node = node
+        t = new(cls)
+        t._trace = trace
+        t._idx = node.idx
+        t._spec = node.spec
+        trace.handles.append(t)
+        if trace.where is not None:
+            trace.where[node.idx] = user_line(1)
+        return t
+
+    cls = _TENSOR[0]
+    new = object.__new__
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def slow_unary(op: Op, x: Any) -> Any:
+    x = hooks.convert(x)
+    trace = local.trace
+    i = x._idx if x._trace is trace else enter(trace, x)
+    key = (op, i)
+    if trace.node.next.get(key) is None:
+        if full(trace):
+            return slow_unary(op, x)
+        out = op.prim.infer(x._spec, **op.params)
+        trace.node.next[key] = Node(trace.node, op, (i,), out)
+    node = trace.node = trace.node.next[key]
+    if trace.where is not None:
+        trace.where[node.idx] = user_line()
+    return handle(trace, node.idx, node.spec)
+
+
+def binary(op: Op, name: str, doc: str, swap: bool = False) -> Callable[[Any, Any], Any]:
+    """A function (or operator) of two tensors, or a tensor and a scalar; ``swap`` for the reflected operators."""
+    slow = slow_binary_swapped if swap else slow_binary
+
+    def function(x: Any, y: Any) -> Any:
+        trace = local.trace
+        try:
+            i = x._idx if x._trace is trace else enter(trace, x)
+            j = y._idx if y._trace is trace else enter(trace, y)
+            node = trace.node.next[op, i, j]
+        except (AttributeError, KeyError):
+            return slow(op, x, y)
+        trace.node = node
+        t = new(cls)
+        t._trace = trace
+        t._idx = node.idx
+        t._spec = node.spec
+        trace.handles.append(t)
+        if trace.where is not None:
+            trace.where[node.idx] = user_line(1)
+        return t
+
+    cls = _TENSOR[0]
+    new = object.__new__
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+_SCALARS = (float, int, bool, complex)
+
+
+def slow_binary_swapped(op: Op, y: Any, x: Any) -> Any:
+    return slow_binary(op, x, y)
+
+
+def slow_binary(op: Op, x: Any, y: Any) -> Any:
+    """Scalars, dtypes that differ, anything that is not a tensor yet, and programs seen for the first time."""
+    trace = local.trace
+    xc, yc = x.__class__, y.__class__
+    if yc in _SCALARS and hasattr(x, "_spec"):
+        i = x._idx if x._trace is trace else enter(trace, x)
+        literal = yc is not complex and y in (_LITERAL_FLOATS if yc is float else _LITERAL_INTS)
+        key = (op, i, yc, y) if literal else (op, i, yc)
+        value = y
+    elif xc in _SCALARS and hasattr(y, "_spec"):
+        j = y._idx if y._trace is trace else enter(trace, y)
+        literal = xc is not complex and x in (_LITERAL_FLOATS if xc is float else _LITERAL_INTS)
+        key = (op, xc, x, j) if literal else (op, xc, j)
+        value = x
+    else:
+        return _slow_tensors(op, x, y)
+    node = trace.node.next.get(key)
+    if node is not None:                                 # a short cut over the scalar's own node
+        trace.node = node
+        if not literal:
+            trace.inputs.append(value)
+            trace.owners.append(None)
+        if trace.where is not None:
+            trace.where[node.idx] = user_line()
+        return handle(trace, node.idx, node.spec)
+    if full(trace):
+        return slow_binary(op, x, y)
+    start, given = trace.node, len(trace.handles)
+    try:
+        result = _scalar_first_time(op, x, y, trace)
+    except BaseException:
+        undo(trace, start, given)
+        raise
+    if _only_scalar_between(start, trace.node, literal):
+        start.next[key] = trace.node
+    return result
+
+
+def undo(trace: Trace, back_to: Node, given: int) -> None:
+    """Take back what was recorded after ``back_to``, when ``given`` handles were out."""
+    del trace.handles[given:]
+    for node in trace.node.path(back_to):
+        if node.op is not None and node.op.prim is INPUT:
+            trace.inputs.pop()
+            owner = trace.owners.pop()
+            if owner is not None:
+                trace.captures.pop(id(owner), None)
+                if owner._trace is trace:
+                    owner._trace = None
+    del trace.table[back_to.end:]
+    trace.node = back_to
+
+
+def _only_scalar_between(start: Node, end: Node, literal: bool) -> bool:
+    between = [n.op for n in end.path(start)]
+    inputs = sum(op is SCALAR_INPUT for op in between)
+    others = sum(op is not None and op.prim is INPUT and op is not SCALAR_INPUT for op in between)
+    return others == 0 and inputs == (0 if literal else 1)
+
+
+def _scalar_first_time(op: Op, x: Any, y: Any, trace: Trace) -> Any:
+    if hasattr(x, "_spec"):
+        x, y = _cast_beside(x, y, op)
+        return record2(op, place(trace, x), scalar(trace, y, x._spec.dtype), x._spec, spec((), x._spec.dtype))
+    y, x = _cast_beside(y, x, op)
+    j = place(trace, y)
+    return record2(op, scalar(trace, x, y._spec.dtype), j, spec((), y._spec.dtype), y._spec)
+
+
+def _cast_beside(t: Any, value: Any, op: Op) -> tuple[Any, Any]:
+    """A tensor and a Python scalar brought to one dtype."""
+    dtype = weak_dtype(value.__class__, t._spec.dtype)
+    if dtype.kind in "iu":
+        if not dtype.min <= value <= dtype.max:
+            raise TraceError(f"{op.name}: the integer {value} does not fit {dtype.name}; cast the tensor first")
+    return (t if dtype is t._spec.dtype else hooks.convert(t, dtype)), dtype_value(value, dtype)
+
+
+def _slow_tensors(op: Op, x: Any, y: Any) -> Any:
+    x, y = hooks.convert_pair(op, x, y)
+    trace = local.trace
+    if full(trace):
+        trace = local.trace
+    i, j = place(trace, x), place(trace, y)
+    return record2(op, i, j, x._spec, y._spec)
+
+
+def record2(op: Op, i: int, j: int, a: Spec, b: Spec) -> Any:
+    trace = local.trace
+    key = (op, i, j)
+    node = trace.node.next.get(key)
+    if node is None:
+        out = op.prim.infer(a, b, **op.params)
+        node = Node(trace.node, op, (i, j), out)
+        trace.node.next[key] = node
+    trace.node = node
+    if trace.where is not None:
+        trace.where[node.idx] = user_line()
+    return handle(trace, node.idx, node.spec)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Which results somebody still holds.
+
+def _count_base() -> int:
+    class Probe:
+        __slots__ = ()
+
+    probes = [Probe()]
+    return max(map(sys.getrefcount, probes))
+
+
+_BASE = _count_base() if hasattr(sys, "getrefcount") else -1
+
+
+def live(handles: list[Any]) -> Iterator[Any]:
+    """The handles that something outside the list refers to."""
+    if _BASE < 0:
+        return iter(list(handles))
+    return compress(handles, map(_BASE.__lt__, map(sys.getrefcount, handles)))
+
+
+class recording_into:
+    """Record into another trace for the time of a with block (tracing a function, trying a rule)."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __enter__(self) -> Trace:
+        self.before = local.trace, local.tapes
+        local.trace, local.tapes = self.trace, []
+        return self.trace
+
+    def __exit__(self, *_: object) -> None:
+        local.trace, local.tapes = self.before

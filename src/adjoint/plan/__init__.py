@@ -1,0 +1,1 @@
+"""Programs, and plans that run them."""

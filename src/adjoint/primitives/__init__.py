@@ -1,0 +1,1 @@
+"""Primitives: one block each, by theme."""

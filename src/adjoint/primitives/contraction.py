@@ -1,0 +1,4 @@
+"""Matrix products, tensordot and einsum."""
+from __future__ import annotations
+
+__all__: list[str] = []

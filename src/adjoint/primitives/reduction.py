@@ -1,0 +1,4 @@
+"""Reductions, statistics and cumulative operations."""
+from __future__ import annotations
+
+__all__: list[str] = []

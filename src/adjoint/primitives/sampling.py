@@ -1,0 +1,4 @@
+"""Random numbers (Philox, counter-based)."""
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,4 @@
+"""Exponentials, logarithms, trigonometric and hyperbolic functions."""
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,354 @@
+"""GradientTape: what was recorded while it was active, and the gradients of it."""
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from . import _derive, _nest
+from ._config import config
+from ._errors import DtypeError, ShapeError, TapeError, complain
+from ._tensor import Tensor, Value, Variable
+from ._trace import Trace, handle, hooks, local, place, user_line
+from .primitives.convert import convert
+from .primitives.creation import ones_of, zeros_of
+
+
+class UnconnectedGradients:
+    """What ``gradient`` gives where no path leads: NONE (the default) or ZERO."""
+
+    NONE = "none"
+    ZERO = "zero"
+
+
+class GradientTape:
+    """Records operations while it is active and gives the gradients of what was recorded.
+
+    For a target y and sources x the gradient is dy/dx, for a target with several elements that of their sum:
+
+        sum over i of dy_i / dx
+
+    persistent                whether gradient may be asked for more than once
+    watch_accessed_variables  whether trainable variables are watched by themselves
+
+    Raises TapeError on a second use of a single-use tape.
+
+    >>> import adjoint as ad
+    >>> x = ad.constant(3.0)
+    >>> with ad.GradientTape() as tape:
+    ...     tape.watch(x)
+    ...     y = x * x
+    >>> float(tape.gradient(y, x))
+    6.0
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
+        self._persistent = persistent
+        self._variables = watch_accessed_variables
+        self._segments: list[Any] = []                   # [trace, start, stop or None], in order
+        self._watched: list[tuple[Any, int]] = []
+        self._recording = False
+        self._done: tuple[Any, int] | None = None        # the line that used it up
+
+    # -- recording -----------------------------------------------------------------------------------------------------
+    def __enter__(self) -> GradientTape:
+        if self._recording:
+            raise TapeError("GradientTape: the tape is already active; close it before entering it again")
+        if self._done is not None:
+            self.reset()
+        tapes = local.tapes
+        trace = local.trace
+        if not tapes:
+            if (trace.assigned or trace.node.end > 512) and not trace.scratch:
+                hooks.settle(trace)
+                trace = local.trace
+            if trace.where is None and config.lines:
+                trace.where = {}
+        self._start(trace)
+        tapes.append(self)
+        self._recording = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._recording:
+            self._stop()
+
+    def _start(self, trace: Trace) -> None:
+        self._segments.append([trace, trace.node.end, None])
+        trace.tapes.append(self)
+
+    def _stop(self) -> None:
+        tapes = local.tapes
+        if tapes and tapes[-1] is self:
+            tapes.pop()
+        elif self in tapes:
+            tapes.remove(self)
+        else:
+            raise TapeError("GradientTape: a tape belongs to the thread that opened it; close it there")
+        self._recording = False
+        segment = self._segments[-1]
+        segment[2] = segment[0].node.end
+        if not tapes:
+            local.trace.where = None
+
+    def _continue_in(self, old: Trace, new: Trace) -> None:
+        """The thread's trace was settled while this tape is active."""
+        for segment in self._segments:
+            if segment[2] is None:
+                segment[2] = old.node.end
+        self._segments.append([new, 0, None])
+        new.tapes.append(self)
+        if config.lines and new.where is None:
+            new.where = {}
+
+    def _wants(self, others: int) -> bool:
+        """Whether this tape still needs values of a trace that is being settled (``others``: references beside ours)."""
+        return self._done is None and (self._recording or others > 0)
+
+    def _needs(self, trace: Trace) -> set[int]:
+        segments = self._spans()
+        marks = _derive.dependent(segments, self._watched, self._variables)
+        return _derive.needed(trace, next(s for t, s in segments if t is trace), marks[trace])
+
+    def _spans(self) -> list[_derive.Segment]:
+        found: dict[int, _derive.Segment] = {}
+        for trace, start, stop in self._segments:
+            if stop is None:
+                stop = trace.node.end
+            entry = found.setdefault(id(trace), (trace, []))
+            if start < stop:
+                entry[1].append((start, stop))
+        return list(found.values())
+
+    def watch(self, tensor: Any) -> None:
+        """Have the gradients with respect to ``tensor`` (a tensor, a variable, or a nest of them) recorded.
+
+        Raises DtypeError for an integer or boolean tensor, which has no derivative (under the TensorFlow spelling it
+        logs once instead).
+        """
+        trace = local.trace
+        for t in (tensor,) if isinstance(tensor, Value) else _nest.flatten(tensor):
+            if not isinstance(t, Value):
+                raise TypeError(complain("GradientTape.watch", "the argument", "a tensor or variable", f"{t!r:.60}",
+                                         "make it one with constant()"))
+            if t._spec.dtype.kind not in "fc":
+                message = complain("GradientTape.watch", "the tensor", "floating or complex", t._spec.dtype.name,
+                                   "an integer has no derivative; write 3.0 instead of 3, or cast it")
+                if config.spelling != "tf":
+                    raise DtypeError(message)
+                _log_once(message)
+                continue
+            self._watched.append((trace, t._idx if t._trace is trace else place(trace, t)))
+
+    def watched_variables(self) -> tuple[Variable, ...]:
+        """The variables that the tape watches, in the order in which they were first used."""
+        found: dict[int, Variable] = {}
+        for trace, idx in self._watched:
+            owner = _derive.owner_at(trace, idx)
+            if isinstance(owner, Variable):
+                found[id(owner)] = owner
+        if self._variables:
+            for trace, spans in self._spans():
+                table = trace.nodes()
+                for start, stop in spans:
+                    for k in range(start, stop):
+                        for a in (*table[k].args, k):
+                            owner = _derive.owner_at(trace, a)
+                            if isinstance(owner, Variable) and owner.trainable and a < stop:
+                                found[id(owner)] = owner
+        return tuple(found.values())
+
+    @contextlib.contextmanager
+    def stop_recording(self) -> Iterator[None]:
+        """Record nothing inside a with block."""
+        if not self._recording:
+            raise TapeError("GradientTape.stop_recording: the tape is not recording")
+        segment = self._segments[-1]
+        segment[2] = segment[0].node.end
+        local.tapes.remove(self)
+        self._recording = False
+        try:
+            yield
+        finally:
+            self._start(local.trace)
+            local.tapes.append(self)
+            self._recording = True
+
+    def reset(self) -> None:
+        """Forget everything recorded so far."""
+        self._segments, self._watched, self._done = [], [], None
+        if self._recording:
+            self._start(local.trace)
+
+    # -- gradients -----------------------------------------------------------------------------------------------------
+    def gradient(self, target: Any, sources: Any, output_gradients: Any = None,
+                 unconnected_gradients: Any = UnconnectedGradients.NONE) -> Any:
+        """The gradient of ``target`` with respect to ``sources``, in the structure of ``sources``.
+
+        target                 tensor or a nest of tensors (their gradients add up)
+        sources                tensor, variable or a nest of them
+        output_gradients       cotangents for the targets, of their shapes; ones by default
+        unconnected_gradients  "none" or "zero": what stands where no path leads
+
+        Raises TapeError on the second call of a tape that is not persistent.
+        """
+        self._use("gradient")
+        trace = local.trace
+        if isinstance(sources, Value):
+            flat_sources: Any = (sources,)
+        else:
+            flat_sources = sources if sources.__class__ is list else _nest.flatten(sources)
+        result = None
+        if isinstance(target, Tensor) and output_gradients is None and target._trace is trace:
+            result = self._replay(trace, target, flat_sources)
+        if result is None:
+            targets = _nest.flatten(target)
+            cots = [None] * len(targets) if output_gradients is None else _nest.flatten(output_gradients)
+            result = self._sweep(targets, flat_sources, cots)
+        if not self._persistent:
+            self._spend()
+        if unconnected_gradients != UnconnectedGradients.NONE:
+            if unconnected_gradients != UnconnectedGradients.ZERO:
+                raise ValueError(complain("GradientTape.gradient", "unconnected_gradients", "'none' or 'zero'",
+                                          repr(unconnected_gradients)))
+            result = [zeros_of(s._spec) if r is None else r for r, s in zip(result, flat_sources)]
+        return result[0] if isinstance(sources, Value) else _nest.pack(sources, result)
+
+    def _use(self, what: str) -> None:
+        if self._done is not None:
+            raise TapeError(
+                f"A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians): {what} "
+                f"was called again on a tape that was used up at {_line(self._done)}. Ask for all gradients in one call, or "
+                f"make it GradientTape(persistent=True)")
+        if self._recording:
+            if not self._persistent:
+                self._stop()
+        elif not self._segments:
+            raise TapeError(f"GradientTape.{what}: nothing was recorded; use the tape in a with block first")
+
+    def _spend(self) -> None:
+        self._done = user_line()
+        self._segments, self._watched = [], []
+
+    def _replay(self, trace: Trace, target: Tensor, sources: Any) -> list[Any] | None:
+        """Gradients of a structure that was differentiated before: the recorded derivative is walked in one step."""
+        segments = self._segments
+        idxs = []
+        for s in sources:
+            if s.__class__ is not Tensor and s.__class__ is not Variable:
+                return None
+            idxs.append(s._idx if s._trace is trace else -1)
+        spans = []
+        for t, start, stop in segments:
+            if t is not trace:
+                return None
+            spans.append(start)
+            spans.append(stop if stop is not None else trace.node.end)
+        watched = tuple([w for _, w in self._watched]) if self._watched else ()
+        key = (target._idx, tuple(idxs), tuple(spans), watched, self._variables)
+        if trace.assigned or trace.captures or trace.closures:
+            return None
+        found = trace.node.memo.get(key)
+        if found is None:
+            found = self._derive_here(trace, target, sources, key)
+            if found.__class__ is list:
+                return found  # type: ignore[no-any-return]
+        else:
+            trace.node = found[0]
+            trace.inputs.extend(found[2])
+            trace.owners.extend([None] * len(found[2]))
+            if trace.where is not None:
+                trace.where[trace.node.end - 1] = user_line()
+        result = []
+        for place_spec in found[1]:
+            if place_spec is None:
+                result.append(None)
+            else:
+                result.append(handle(trace, place_spec[0], place_spec[1]))
+        return result
+
+    def _derive_here(self, trace: Trace, target: Tensor, sources: Any, key: Any) -> Any:
+        start, inputs = trace.node, len(trace.inputs)
+        result = self._sweep([target], sources, [None])
+        owners = trace.owners[inputs:]
+        if local.trace is not trace or any(o is not None for o in owners) or any(
+                r is not None and r.__class__ is not Tensor for r in result):
+            return result
+        places = tuple(None if r is None else (r._idx, r._spec) if r._trace is trace else 0 for r in result)
+        if 0 in places:
+            return result
+        start.memo[key] = (trace.node, places, tuple(trace.inputs[inputs:]))
+        return start.memo[key]
+
+    def _sweep(self, targets: list[Any], sources: Any, cots: list[Any]) -> list[Any]:
+        for s in sources:
+            if not isinstance(s, Value):
+                raise TypeError(complain("GradientTape.gradient", "each source", "a tensor or variable", f"{s!r:.60}"))
+            if s._spec.dtype.kind not in "fc":
+                message = complain("GradientTape.gradient", "each source", "floating or complex", s._spec.dtype.name,
+                                   "an integer has no derivative; write 3.0 instead of 3, or cast it before the tape")
+                if config.spelling != "tf":
+                    raise DtypeError(message)
+                _log_once(message)
+        if len(cots) != len(targets):
+            raise ShapeError(complain("GradientTape.gradient", "output_gradients", f"one for each of {len(targets)} targets",
+                                      len(cots)))
+        trace = local.trace
+        pinned, trace.pinned = trace.pinned, True
+        segments = self._spans()
+        try:
+            live, seeds = [], []
+            for t, c in zip(targets, cots):
+                if t is None or not isinstance(t, Value) or t._spec.dtype.kind not in "fc":
+                    continue
+                live.append(t)
+                seeds.append(self._seed(t, c))
+            return _derive.reverse_sweep(segments, self._watched, live, seeds, list(sources), self._variables, True)
+        finally:
+            trace.pinned = pinned
+
+    @staticmethod
+    def _seed(t: Any, c: Any) -> Any:
+        if c is None:
+            return ones_of(t._spec)
+        c = convert(c, t._spec.dtype, True)
+        if c._spec.shape != t._spec.shape:
+            raise ShapeError(complain("GradientTape.gradient", "each of output_gradients", f"of its target's shape "
+                                      f"{t._spec.shape}", c._spec.shape))
+        return c
+
+
+def _line(where: tuple[Any, int]) -> str:
+    """file:line of a recorded place."""
+    code, offset = where
+    for start, stop, line in code.co_lines():
+        if start <= offset < stop and line is not None:
+            return f"{code.co_filename}:{line}"
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+_logged: set[str] = set()
+
+
+def _log_once(message: str) -> None:
+    if message not in _logged:
+        import logging
+
+        _logged.add(message)
+        logging.getLogger("adjoint").warning(message)
+
+
+def _guard_numpy(value: Any) -> None:
+    """``np.asarray`` on a tensor that a tape tracks would cut the gradient without a word."""
+    if not local.tapes or config.spelling == "tf":
+        return
+    for tape in local.tapes:
+        marks = _derive.dependent(tape._spans(), tape._watched, tape._variables)
+        if any(at[1] in marks.get(at[0], ()) for at in _derive.locate(value, tape._spans())):
+            raise TapeError(
+                "np.asarray on a tensor that a tape tracks would cut its gradient: use adjoint's function instead, take "
+                "ad.stop_gradient(x) or x.numpy() if the cut is meant, or leave the tape first")
+
+
+hooks.guard_numpy = _guard_numpy  # type: ignore[method-assign]
+__all__ = ["GradientTape", "UnconnectedGradients"]

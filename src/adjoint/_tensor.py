@@ -380,6 +380,7 @@ class Variable(Value):
         if self._pending is not None and not trace.scratch and self._pending._trace is not trace:
             hooks.evaluate(self._pending)
         if hasattr(new, "_value") and not trace.scratch:
+            trace.captures.pop(id(self), None)
             self._trace, self._pending, self._value = None, None, new._value
             return self
         if trace.scratch:

@@ -12,10 +12,12 @@ from typing import Any
 
 from ._errors import AdjointError
 from ._graph import Node, Op, Spec
-from ._trace import INPUT, READ, Trace, recording_into, tensor_at
+from ._trace import (
+    INPUT, READ, TENSOR_INPUT, Trace, _spec_at, handle, input_number, local, origin_of, record, recording_into, step, tensor_at,
+)
 from .primitives.arithmetic import add, multiply, negative
 from .primitives.complex import conj, real
-from .primitives.convert import cast
+from .primitives.convert import cast, identity
 from .primitives.creation import zeros_of
 from .primitives.broadcast import sum_to
 
@@ -113,7 +115,7 @@ def push(op: Op, ts: tuple[Any, ...], outs: Any, xs: tuple[Any, ...]) -> Any:
     if prim.linear:
         return _push_linear(op, ts, outs, xs)
     if prim.vjp is not None:
-        return _push_by_transposing(op, ts, outs, xs)
+        return push_by_transposing(lambda gs, want: pull(op, gs, outs, xs, want), ts, outs, xs)
     return None
 
 
@@ -124,54 +126,63 @@ def _widen(t: Any, want: Spec) -> Any:
 
 
 def _push_linear(op: Op, ts: tuple[Any, ...], outs: Any, xs: tuple[Any, ...]) -> Any:
-    from ._trace import record
-
     prim = op.prim
     if prim.joint:
         if all(ts[k] is None for k in prim.linear):
             return None
         filled = [
             (zeros_of(x._spec) if ts[k] is None else ts[k]) if k in prim.linear else x for k, x in enumerate(xs)]
-        return record(op, *filled)
-    total = None
-    for k in prim.linear:
-        if ts[k] is not None:
-            total = accumulate(total, record(op, *[ts[k] if n == k else x for n, x in enumerate(xs)]))
+        total = record(op, *filled)
+    else:
+        total = None
+        for k in prim.linear:
+            if ts[k] is not None:
+                total = _sum_of(total, record(op, *[ts[k] if n == k else x for n, x in enumerate(xs)]))
+    rest = tuple([None if k in prim.linear else t for k, t in enumerate(ts)])
+    if prim.vjp is not None and any(t is not None for t in rest):
+        total = _sum_of(total, push_by_transposing(
+            lambda gs, want: pull(op, gs, outs, xs, want), rest, outs, xs))
     return total
 
 
-def _push_by_transposing(op: Op, ts: tuple[Any, ...], outs: Any, xs: tuple[Any, ...]) -> Any:
-    """The vjp is linear in g, so its own transpose, applied to the tangents, is the jvp."""
-    from ._trace import local
+def _sum_of(a: Any, b: Any) -> Any:
+    """The sum of two tangents of an operation, which are tuples where it has several results."""
+    if a.__class__ is tuple and b.__class__ is tuple:
+        return tuple([accumulate(p, q) for p, q in zip(a, b)])
+    return accumulate(a, b)
 
+
+def dense(g: Any) -> Any:
+    """A cotangent as a tensor, in case it is sparse."""
+    return rules.densify(g) if g.__class__ is Sparse else g
+
+
+def push_by_transposing(pull_back: Any, ts: tuple[Any, ...], outs: Any, xs: tuple[Any, ...]) -> Any:
+    """The tangents of ``outs``: ``pull_back`` is linear in the cotangents, so its own transpose, applied to the
+    tangents, is the forward rule. (Over the reals, so that complex values need no conjugation of their own.)"""
     several = outs.__class__ is tuple
-    out_list = outs if several else (outs,)
     trace = local.trace
-    seeds = [zeros_of(o._spec) if is_differentiable(o._spec) else None for o in out_list]
-    seeds = [None if s is None else _own_place(s) for s in seeds]
-    start = trace.node.end
-    pulled = pull(op, tuple(seeds) if several else seeds[0], outs, xs, [t is not None for t in ts])
-    stop = trace.node.end
-    targets, cots = [], []
-    for x, c, t in zip(xs, pulled, ts):
-        if c is not None and t is not None:
-            targets.append(fit(c, x._spec) if c._spec is not x._spec else c)
-            cots.append(conj(t) if t._spec.dtype.kind == "c" else t)
-    stop = max(stop, trace.node.end)
-    if not targets:
-        return None
-    live = [s for s in seeds if s is not None]
-    grads = reverse_sweep([(trace, [(start, stop)])], [(trace, s._idx) for s in live], targets, cots, live)
-    grads = [conj(g) if g is not None and g._spec.dtype.kind == "c" else g for g in grads]
+    pinned, trace.pinned = trace.pinned, True
+    try:
+        seeds = [identity(zeros_of(o._spec)) if is_differentiable(o._spec) else None for o in (outs if several else (outs,))]
+        live = [s for s in seeds if s is not None]
+        if not live:
+            return None
+        start = trace.node.end
+        pulled = pull_back(tuple(seeds) if several else seeds[0], [t is not None for t in ts])
+        targets, cots = [], []
+        for x, c, t in zip(xs, pulled, ts):
+            if c is not None and t is not None:
+                targets.append(fit(dense(c), x._spec))
+                cots.append(t)
+        if not targets:
+            return None
+        grads = reverse_sweep([(trace, [(start, trace.node.end)])], [(trace, s._idx) for s in live], targets, cots, live)
+    finally:
+        trace.pinned = pinned
     it = iter(grads)
-    result = tuple(None if s is None else next(it) for s in seeds)
+    result = tuple([None if s is None else next(it) for s in seeds])
     return result if several else result[0]
-
-
-def _own_place(t: Any) -> Any:
-    from .primitives.convert import identity
-
-    return identity(t)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -195,7 +206,7 @@ def dependent(segments: list[Segment], roots: list[tuple[Trace, int]], variables
                 owner = owner_at(trace, idx)
                 if owner is None:
                     continue
-                origin = getattr(owner, "_origin", None)
+                origin = origin_of(owner)
                 if id(owner) in root_owners or (origin is not None and origin[1] in marks.get(origin[0], ())):
                     mark.add(idx)
         for start, stop in spans:
@@ -228,8 +239,6 @@ def _is_trainable(node: Node) -> bool:
 
 def owner_at(trace: Trace, idx: int) -> Any:
     """Whose input stands at a place: a Tensor or a Variable; None where it is a result or a scalar."""
-    from ._trace import input_number
-
     node = trace.nodes()[idx]
     assert node.op is not None
     if node.op.prim is INPUT:
@@ -259,7 +268,7 @@ def locate(value: Any, segments: list[Segment]) -> list[tuple[Trace, int]]:
                     number += 1
                 elif op.prim is READ and trace.reads.get(node.idx) is value and (trace, node.idx) not in found:  # type: ignore[union-attr]
                     found.append((trace, node.idx))
-    origin = getattr(value, "_origin", None)
+    origin = origin_of(value)
     if origin is not None and any(origin[0] is trace for trace, _ in segments) and origin not in found:
         found.append(origin)
     return found
@@ -307,7 +316,7 @@ def _hand_back(trace: Trace, table: list[Node], cots: dict[tuple[Trace, int], An
     for at in [at for at in cots if at[0] is trace]:
         node = table[at[1]]
         if node.op.prim is INPUT:  # type: ignore[union-attr]
-            origin = getattr(owner_at(trace, at[1]), "_origin", None)
+            origin = origin_of(owner_at(trace, at[1]))
             if origin is not None:
                 cots[origin] = accumulate(cots.get(origin), cots[at])
 
@@ -366,69 +375,90 @@ def _settled(trace: Trace, idx: int) -> Any:
         return zeros_of(node.specs[idx - node.idx])      # not kept, since no rule looks at more than its shape
 
 
-def forward_sweep(segments: list[Segment], tangents: list[tuple[Trace, int, Any]], targets: list[Any],
-                  variables: bool = False) -> list[Any]:
+Tangents = dict[tuple[Trace, int], Any]
+
+
+def forward_sweep(segments: list[Segment], tangents: list[tuple[Trace, int, Any]], targets: list[Any]) -> list[Any]:
     """Tangents of ``targets`` for tangents of the places given; None where no path leads."""
-    roots = [(trace, idx) for trace, idx, _ in tangents]
-    marks = dependent(segments, roots, False)
-    tans: dict[tuple[Trace, int], Any] = {}
-    by_owner: dict[int, Any] = {}
+    tans: Tangents = {}
     for trace, idx, t in tangents:
         tans[trace, idx] = accumulate(tans.get((trace, idx)), t)
-        owner = owner_at(trace, idx)
-        if owner is not None:
-            by_owner[id(owner)] = tans[trace, idx]
+    push_through(segments, tans, {})
+    return [tangent_of(target, segments, tans) for target in targets]
+
+
+def tangent_of(target: Any, segments: list[Segment], tans: Tangents) -> Any:
+    for at in locate(target, segments):
+        if at in tans:
+            return tans[at]
+    return None
+
+
+def push_through(segments: list[Segment], tans: Tangents, done: dict[Trace, int]) -> None:
+    """Fill ``tans`` with the tangents of everything in the segments that depends on what it holds already.
+
+    ``done`` says how far each trace was pushed before, and is brought up to date.
+    """
+    by_owner: dict[int, Any] = {}
     for trace, spans in segments:
         table = trace.nodes()
-        mark = marks[trace]
-        for idx in sorted(mark):
+        for (at, idx), t in tans.items():
+            if at is trace:
+                owner = owner_at(trace, idx)
+                if owner is not None:
+                    by_owner[id(owner)] = t
+        for idx in range(done.get(trace, 0), len(table)):
+            if table[idx].op.prim is not INPUT or (trace, idx) in tans:  # type: ignore[union-attr]
+                continue
             owner = owner_at(trace, idx)
-            if owner is not None and (trace, idx) not in tans:
-                origin = getattr(owner, "_origin", None)
-                t = by_owner.get(id(owner))
-                if t is None and origin is not None:
-                    t = tans.get(origin)
-                if t is not None:
-                    tans[trace, idx] = t
+            if owner is None:
+                continue
+            t = by_owner.get(id(owner))
+            origin = origin_of(owner) if t is None else None
+            if origin is not None:
+                t = tans.get(origin)
+            if t is not None:
+                tans[trace, idx] = t
         for start, stop in spans:
-            idx = start
+            idx = max(start, done.get(trace, 0))
             while idx < stop:
                 node = table[idx]
                 _push_node(trace, node, tans)
                 idx = node.end
-    result = []
-    for target in targets:
-        found = None
-        for at in locate(target, segments):
-            found = tans.get(at) if found is None else found
-        result.append(found)
-    return result
+        done[trace] = len(table)
 
 
-def _push_node(trace: Trace, node: Node, tans: dict[tuple[Trace, int], Any]) -> None:
+def _push_node(trace: Trace, node: Node, tans: Tangents) -> None:
     op = node.op
     assert op is not None
-    if op.prim is INPUT or op.prim is READ or not op.prim.differentiable or (trace, node.idx) in tans:
+    if op.prim is INPUT or op.prim is READ or not op.prim.differentiable:
         return
     ts = tuple([tans.get((trace, a)) for a in node.args])
-    if all(t is None for t in ts):
-        return
-    if not any(is_differentiable(s) for s in node.specs):
+    if all(t is None for t in ts) or not any(is_differentiable(s) for s in node.specs):
         return
     xs = tuple([tensor_lazy(trace, a) for a in node.args])
     several = node.spec.__class__ is tuple
     outs: Any = (tuple(tensor_lazy(trace, k) for k in range(node.idx, node.end)) if several
                  else tensor_lazy(trace, node.idx))
     closure = trace.closures.get(node.idx)
-    pushed = closure(ts, None) if closure is not None else push(op, ts, outs, xs)
+    pushed = push_by_transposing(closure, ts, outs, xs) if closure is not None else push(op, ts, outs, xs)
     if pushed is None:
         return
     for k, t in enumerate(pushed if several else (pushed,)):
-        if t is not None:
-            tans[trace, node.idx + k] = t
+        if t is not None and is_differentiable(node.specs[k]):
+            tans.setdefault((trace, node.idx + k), fit_tangent(t, node.specs[k]))
 
 
-def needed(trace: Trace, spans: Spans, mark: set[int]) -> set[int]:
+def fit_tangent(t: Any, want: Spec) -> Any:
+    """A tangent brought to the shape and dtype of the value it belongs to."""
+    if t._spec is want:
+        return t
+    if t._spec.dtype is not want.dtype:
+        t = cast(real(t) if t._spec.dtype.kind == "c" and want.dtype.kind != "c" else t, want.dtype)
+    return _widen(t, want)
+
+
+def needed(trace: Trace, spans: Spans, mark: set[int], forward: bool = False) -> set[int]:
     """The places whose values the derivative rules look at, among the marked operations of the spans."""
     table = trace.nodes()
     found: set[int] = set()
@@ -437,7 +467,7 @@ def needed(trace: Trace, spans: Spans, mark: set[int]) -> set[int]:
         while idx < stop:
             node = table[idx]
             if any(k in mark for k in range(node.idx, node.end)) and node.op.prim is not INPUT:  # type: ignore[union-attr]
-                found.update(_looked_at(trace, node))
+                found.update(_looked_at(trace, node, forward))
             idx = node.end
     return found
 
@@ -445,46 +475,55 @@ def needed(trace: Trace, spans: Spans, mark: set[int]) -> set[int]:
 _LOOKS: dict[Any, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
 
-def _looked_at(trace: Trace, node: Node) -> list[int]:
+def _looked_at(trace: Trace, node: Node, forward: bool) -> list[int]:
     """Run the rule once in a trace of its own and see which primals its results depend on."""
     op = node.op
     assert op is not None
     if node.idx in trace.closures:
         return [*node.args, *range(node.idx, node.end)]
     table = trace.nodes()
-    in_specs = tuple(table[a].specs[a - table[a].idx] for a in node.args)
-    key = (op, in_specs)
+    in_specs = tuple([_spec_at(table, a) for a in node.args])
+    key = (op, in_specs, forward)
     if key not in _LOOKS:
-        scratch = Trace(scratch=True)
-        with recording_into(scratch):
-            from ._trace import step
+        _LOOKS[key] = _look(op, in_specs, node.specs, node.spec.__class__ is tuple, forward)
+    ins, outs = _LOOKS[key]
+    return [node.args[n] for n in ins] + [node.idx + n for n in outs]
 
-            def fake(s: Spec) -> Any:
-                idx = step(scratch, (INPUT.op(kind="tensor"), s), INPUT.op(kind="tensor"), (), s).idx
-                scratch.inputs.append(None)
-                scratch.owners.append(None)
-                from ._trace import handle
 
-                return handle(scratch, idx, s)
+def _look(op: Op, in_specs: tuple[Spec, ...], out_specs: tuple[Spec, ...], several: bool,
+          forward: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    scratch = Trace(scratch=True)
 
-            xs = tuple(fake(s) for s in in_specs)
-            outs = tuple(fake(s) for s in node.specs)
-            gs = tuple(fake(s) for s in node.specs)
-            several = node.spec.__class__ is tuple
-            pulled = pull(op, gs if several else gs[0], outs if several else outs[0], xs, [True] * len(xs))
-            nodes = scratch.nodes()
-            seen: set[int] = set()
-            stack = [p._idx for p in pulled if p is not None and p.__class__ is not Sparse]
-            for p in pulled:
-                if p.__class__ is Sparse:
-                    stack += [p.indices._idx, p.values._idx]
-            while stack:
-                k = stack.pop()
-                if k not in seen:
-                    seen.add(k)
-                    stack.extend(nodes[k].args)
-        scratch.closed = True
-        _LOOKS[key] = (tuple(n for n, x in enumerate(xs) if x._idx in seen),
-                       tuple(n for n, o in enumerate(outs) if o._idx in seen))
-    ins, outs_ = _LOOKS[key]
-    return [node.args[n] for n in ins] + [node.idx + n for n in outs_]
+    def fake(s: Spec) -> Any:
+        idx = step(scratch, (TENSOR_INPUT, s), TENSOR_INPUT, (), s).idx
+        t = handle(scratch, idx, s)
+        scratch.inputs.append(None)
+        scratch.owners.append(t)
+        return t
+
+    with recording_into(scratch):
+        xs, outs = tuple([fake(s) for s in in_specs]), tuple([fake(s) for s in out_specs])
+        if forward:
+            ts = tuple([fake(s) if is_differentiable(s) else None for s in in_specs])
+            pushed = push(op, ts, outs if several else outs[0], xs)
+            results = list(pushed) if pushed.__class__ is tuple else [pushed]
+        else:
+            gs = tuple([fake(s) for s in out_specs])
+            results = pull(op, gs if several else gs[0], outs if several else outs[0], xs, [True] * len(xs))
+    nodes = scratch.nodes()
+    seen: set[int] = set()
+    stack: list[int] = []
+    for r in results:
+        if r.__class__ is Sparse:
+            stack += [r.indices._idx, r.values._idx]
+        elif r is not None:
+            stack.append(r._idx)
+    while stack:
+        k = stack.pop()
+        if k not in seen:
+            seen.add(k)
+            stack.extend(nodes[k].args)
+    scratch.closed = True
+    found = (tuple(n for n, x in enumerate(xs) if x._idx in seen), tuple(n for n, o in enumerate(outs) if o._idx in seen))
+    scratch.forget()
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -68,36 +69,36 @@ def settle(trace: Trace) -> None:
     outputs = tuple([t._idx for t in pending])
     keep: tuple[int, ...] = ()
     wanting: list[Any] = []
-    if trace.tapes:
-        wanting = [t for t in trace.tapes if t._wants(sys.getrefcount(t) - 4)]
-        if wanting:
-            keep = _kept(trace, wanting, set(outputs))
+    for tape in trace.tapes:
+        if tape._done is None and (tape._recording or sys.getrefcount(tape) > 3):
+            wanting.append(tape)
+    if wanting:
+        keep = _kept(trace, wanting, set(outputs))
     if outputs or keep:
         values = plan_for(trace.node, outputs + keep).run(trace.inputs)
+        record = ref(trace) if wanting else None
         for t, value in zip(pending, values):
             t._value = value if value.__class__ is _ndarray and value.base is None else _array(value)
             if wanting:
-                t._origin = (trace, t._idx)
+                t._origin = (record, t._idx)
             t._trace = None
         if wanting:
             for t in pending:
                 trace.kept[t._idx] = t
             for idx, value in zip(keep, values[len(pending):]):
                 made = wrap(_array(value))
-                made._origin = (trace, idx)
+                made._origin = (record, idx)
                 trace.kept[idx] = made
     for variable in trace.assigned:
         new = variable._pending
         if new is not None:
             variable._value, variable._pending = new._value, None
-    trace.nodes() if wanting else None
     trace.closed = True
-    trace.handles = []
-    trace.assigned = []
-    trace.tapes = []
-    if not wanting:
-        trace.inputs, trace.owners, trace.table = [], [], []
-        trace.reads, trace.closures, trace.where, trace.captures = {}, {}, None, {}
+    if wanting:
+        trace.nodes()
+        trace.handles, trace.tapes, trace.assigned = [], [], []
+    else:
+        trace.forget()
     if local.trace is trace:
         local.trace = fresh = Trace(fast=trace.fast)
         for tape in local.tapes:

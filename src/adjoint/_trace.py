@@ -5,6 +5,7 @@ settled when somebody looks at a value; then the thread starts a new one.
 """
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ class Trace:
 
     __slots__ = (
         "__weakref__", "assigned", "captures", "closed", "closures", "fast", "handles", "held", "inputs", "kept",
-        "node", "owners", "pinned", "reads", "scratch", "table", "tapes", "where",
+        "node", "numbers", "owners", "pinned", "reads", "scratch", "table", "tapes", "where",
     )
 
     def __init__(self, scratch: bool = False, fast: bool = False) -> None:
@@ -63,10 +64,16 @@ class Trace:
         self.tapes: list[Any] = []                       # tapes that recorded here
         self.captures: dict[int, int] = {}               # id(owner) -> place, where the owner can't remember it
         self.table: list[Node] = []                      # place -> node, filled when asked
+        self.numbers: dict[int, int] = {}                # place of an input -> its number, filled with the table
         self.kept: dict[int, Tensor] = {}                # after settling: place -> tensor, for tapes
         self.held = 0                                    # bytes of the inputs
         self.scratch, self.fast = scratch, fast
         self.closed = self.pinned = False
+
+    def forget(self) -> None:
+        """Let go of everything (nobody will differentiate this program any more)."""
+        self.inputs, self.owners, self.handles, self.assigned, self.tapes, self.table = [], [], [], [], [], []
+        self.captures, self.reads, self.closures, self.numbers, self.where = {}, {}, {}, {}, None
 
     def nodes(self) -> list[Node]:
         """Place -> node for the whole path (a node with several results stands at each of its places)."""
@@ -76,7 +83,12 @@ class Trace:
             stop = table[-1] if table else None
             for node in self.node.path(stop):
                 fresh.extend([node] * (node.end - node.idx))
-            table.extend(reversed(fresh))
+            fresh.reverse()
+            table.extend(fresh)
+            numbers = self.numbers
+            for node in fresh:
+                if node.op.prim is INPUT:  # type: ignore[union-attr]
+                    numbers[node.idx] = len(numbers)
         return table
 
 
@@ -102,6 +114,7 @@ class _Hooks:
     convert: Callable[..., Any]
     convert_pair: Callable[..., tuple[Any, Any]]
     read: Callable[[Any], Any]
+    stack: Callable[..., Any]
 
     @staticmethod
     def guard_numpy(value: Any) -> None:
@@ -111,12 +124,24 @@ class _Hooks:
 hooks = _Hooks()
 
 
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_USERS: set[Any] = set()                                 # code objects outside adjoint that were seen
+_getframe = sys._getframe
+
+
 def user_line(depth: int = 2) -> tuple[Any, int]:
     """Code object and offset of the innermost frame outside adjoint."""
-    frame: Any = sys._getframe(depth)
-    while frame.f_globals.get("__name__", "").startswith("adjoint.") and frame.f_back is not None:
+    frame: Any = _getframe(depth)
+    code = frame.f_code
+    while code not in _USERS:
+        if not code.co_filename.startswith(_PACKAGE) or frame.f_back is None:
+            if len(_USERS) > 20_000:
+                _USERS.clear()
+            _USERS.add(code)
+            break
         frame = frame.f_back
-    return frame.f_code, frame.f_lasti
+        code = frame.f_code
+    return code, frame.f_lasti
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -209,9 +234,9 @@ def _spec_at(table: list[Node], i: int) -> Spec:
 
 def full(trace: Trace) -> bool:
     """Settle a trace that has grown past its bound; True when the caller has to start again in a new one."""
+    if _graph.crowded():
+        _graph.forget()
     if trace.node.end < config.pending and trace.held < 1 << 30:
-        if _graph.crowded():
-            _graph.forget()
         return False
     if trace.scratch or trace.pinned or trace.node.end == len(trace.inputs):
         return False
@@ -253,14 +278,19 @@ def tensor_at(trace: Trace, idx: int) -> Tensor:
     return handle(trace, idx, _spec_at(trace.nodes(), idx))
 
 
+def origin_of(value: Any) -> tuple[Trace, int] | None:
+    """Where a settled tensor was computed, as long as a tape holds that record."""
+    origin = getattr(value, "_origin", None)
+    if origin is None:
+        return None
+    trace = origin[0]()
+    return None if trace is None else (trace, origin[1])
+
+
 def input_number(trace: Trace, idx: int) -> int:
     """Which of the trace's inputs stands at ``idx``."""
-    positions = trace.node.memo.get("inputs")
-    if positions is None:
-        table = trace.nodes()
-        places = [n.idx for n in table if n.op.prim is INPUT]  # type: ignore[union-attr]
-        positions = trace.node.memo["inputs"] = {place: number for number, place in enumerate(places)}
-    return positions[idx]
+    trace.nodes()
+    return trace.numbers[idx]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -282,8 +312,11 @@ def unary(op: Op, name: str, doc: str) -> Callable[[Any], Any]:
         t._idx = node.idx
         t._spec = node.spec
         trace.handles.append(t)
-        if trace.where is not None:
-            trace.where[node.idx] = user_line(1)
+        where = trace.where
+        if where is not None:
+            frame = _getframe(1)
+            code = frame.f_code
+            where[node.idx] = (code, frame.f_lasti) if code in _USERS else user_line(2)
         return t
 
     cls = _TENSOR[0]
@@ -327,8 +360,11 @@ def binary(op: Op, name: str, doc: str, swap: bool = False) -> Callable[[Any, An
         t._idx = node.idx
         t._spec = node.spec
         trace.handles.append(t)
-        if trace.where is not None:
-            trace.where[node.idx] = user_line(1)
+        where = trace.where
+        if where is not None:
+            frame = _getframe(1)
+            code = frame.f_code
+            where[node.idx] = (code, frame.f_lasti) if code in _USERS else user_line(2)
         return t
 
     cls = _TENSOR[0]
@@ -389,6 +425,7 @@ def undo(trace: Trace, back_to: Node, given: int) -> None:
     for node in trace.node.path(back_to):
         if node.op is not None and node.op.prim is INPUT:
             trace.inputs.pop()
+            trace.numbers.pop(node.idx, None)
             owner = trace.owners.pop()
             if owner is not None:
                 trace.captures.pop(id(owner), None)

@@ -5,9 +5,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from . import _derive, _nest
+from . import _batch, _derive, _nest
 from ._config import config
 from ._errors import DtypeError, ShapeError, TapeError, complain
+from ._graph import spec
 from ._tensor import Tensor, Value, Variable
 from ._trace import Trace, handle, hooks, local, place, user_line
 from .primitives.convert import convert
@@ -192,15 +193,13 @@ class GradientTape:
 
         Raises TapeError on the second call of a tape that is not persistent.
         """
-        self._use("gradient")
-        trace = local.trace
-        if isinstance(sources, Value):
-            flat_sources: Any = (sources,)
-        else:
-            flat_sources = sources if sources.__class__ is list else _nest.flatten(sources)
+        if self._done is not None or self._recording or not self._segments:
+            self._use("gradient")
+        one = hasattr(sources, "_spec")
+        flat_sources: Any = (sources,) if one else _nest.flatten(sources)
         result = None
-        if isinstance(target, Tensor) and output_gradients is None and target._trace is trace:
-            result = self._replay(trace, target, flat_sources)
+        if target.__class__ is Tensor and output_gradients is None:
+            result = self._replay(local.trace, target, flat_sources)
         if result is None:
             targets = _nest.flatten(target)
             cots = [None] * len(targets) if output_gradients is None else _nest.flatten(output_gradients)
@@ -212,7 +211,70 @@ class GradientTape:
                 raise ValueError(complain("GradientTape.gradient", "unconnected_gradients", "'none' or 'zero'",
                                           repr(unconnected_gradients)))
             result = [zeros_of(s._spec) if r is None else r for r, s in zip(result, flat_sources)]
-        return result[0] if isinstance(sources, Value) else _nest.pack(sources, result)
+        if one:
+            return result[0]
+        return result if sources.__class__ is list and len(sources) == len(result) else _nest.pack(sources, result)
+
+    def jacobian(self, target: Any, sources: Any, unconnected_gradients: Any = UnconnectedGradients.NONE,
+                 parallel_iterations: Any = None, experimental_use_pfor: bool = True) -> Any:
+        """The derivative of every element of ``target`` by every element of ``sources``, in the structure of ``sources``.
+
+        target                 tensor
+        sources                tensor, variable or a nest of them
+        unconnected_gradients  "none" or "zero": what stands where no path leads
+
+        The result has the shape target.shape + source.shape. All rows are computed at once, or all columns where they
+        are fewer; parallel_iterations and experimental_use_pfor are accepted and change nothing. Uses up a tape that is
+        not persistent, as ``gradient`` does.
+
+        >>> import adjoint as ad
+        >>> x = ad.constant([1.0, 2.0])
+        >>> with ad.GradientTape() as tape:
+        ...     tape.watch(x)
+        ...     y = x * x
+        >>> tape.jacobian(y, x).tolist()
+        [[2.0, 0.0], [0.0, 4.0]]
+        """
+        self._use("jacobian")
+        flat = [sources] if isinstance(sources, Value) else _nest.flatten(sources)
+        self._check("jacobian", target, flat)
+        found = _batch.jacobians(self._spans(), self._watched, self._variables, target, flat)
+        return self._finish("jacobian", sources, flat, found, unconnected_gradients, target._spec.shape)
+
+    def batch_jacobian(self, target: Any, source: Any, unconnected_gradients: Any = UnconnectedGradients.NONE,
+                       parallel_iterations: Any = None, experimental_use_pfor: bool = True) -> Any:
+        """For each example the derivative of its target by its source: (batch, ...), (batch, ...) -> (batch, ..., ...).
+
+        The first axis of both counts examples, and the target of an example may depend on its own source only. Raises
+        ShapeError when the first axes differ.
+        """
+        self._use("batch_jacobian")
+        self._check("batch_jacobian", target, [source])
+        a, b = target._spec.shape, source._spec.shape
+        if not a or not b or a[0] != b[0]:
+            raise ShapeError(complain("GradientTape.batch_jacobian", "target and source", "of one batch (their first axes equal)",
+                                      f"{a} and {b}"))
+        found = _batch.batch_jacobian(self._spans(), self._watched, self._variables, target, source)
+        return self._finish("batch_jacobian", source, [source], [found], unconnected_gradients, a, 1)
+
+    def _check(self, what: str, target: Any, sources: list[Any]) -> None:
+        for label, t in [("the target", target), *[("each source", s) for s in sources]]:
+            if not isinstance(t, Value):
+                raise TypeError(complain(f"GradientTape.{what}", label, "a tensor or variable", f"{t!r:.60}"))
+            if t._spec.dtype.kind not in "fc":
+                raise DtypeError(complain(f"GradientTape.{what}", label, "floating or complex", t._spec.dtype.name,
+                                          "an integer has no derivative; write 3.0 instead of 3, or cast it before the tape"))
+
+    def _finish(self, what: str, sources: Any, flat: list[Any], found: list[Any], unconnected: Any, shape: Any,
+                skip: int = 0) -> Any:
+        if not self._persistent:
+            self._spend()
+        if unconnected not in (UnconnectedGradients.NONE, UnconnectedGradients.ZERO):
+            raise ValueError(complain(f"GradientTape.{what}", "unconnected_gradients", "'none' or 'zero'", repr(unconnected)))
+        if unconnected == UnconnectedGradients.ZERO:
+            found = [zeros_of(spec(shape + s._spec.shape[skip:], s._spec.dtype)) if r is None else r
+                     for r, s in zip(found, flat)]
+        return found[0] if isinstance(sources, Value) else _nest.pack(sources, found)
 
     def _use(self, what: str) -> None:
         if self._done is not None:
@@ -230,24 +292,21 @@ class GradientTape:
         self._done = user_line()
         self._segments, self._watched = [], []
 
-    def _replay(self, trace: Trace, target: Tensor, sources: Any) -> list[Any] | None:
-        """Gradients of a structure that was differentiated before: the recorded derivative is walked in one step."""
-        segments = self._segments
-        idxs = []
-        for s in sources:
-            if s.__class__ is not Tensor and s.__class__ is not Variable:
-                return None
-            idxs.append(s._idx if s._trace is trace else -1)
-        spans = []
-        for t, start, stop in segments:
-            if t is not trace:
+    def _replay(self, trace: Trace, target: Any, sources: Any) -> list[Any] | None:
+        """Gradients of a structure that was differentiated before: the recorded derivative is walked in one step.
+
+        None where that does not go: a record in several traces, assignments or custom gradients in it.
+        """
+        if target._trace is not trace or trace.assigned or trace.captures or trace.closures:
+            return None
+        spans: list[int] = []
+        for recorded, start, stop in self._segments:
+            if recorded is not trace:
                 return None
             spans.append(start)
-            spans.append(stop if stop is not None else trace.node.end)
-        watched = tuple([w for _, w in self._watched]) if self._watched else ()
-        key = (target._idx, tuple(idxs), tuple(spans), watched, self._variables)
-        if trace.assigned or trace.captures or trace.closures:
-            return None
+            spans.append(trace.node.end if stop is None else stop)
+        idxs = [s._idx if s._trace is trace else -1 for s in sources]
+        key = (target._idx, *idxs, self._variables, *spans, *[w for _, w in self._watched])
         found = trace.node.memo.get(key)
         if found is None:
             found = self._derive_here(trace, target, sources, key)
@@ -255,30 +314,26 @@ class GradientTape:
                 return found  # type: ignore[no-any-return]
         else:
             trace.node = found[0]
-            trace.inputs.extend(found[2])
-            trace.owners.extend([None] * len(found[2]))
+            if found[2]:
+                trace.inputs.extend(found[2])
+                trace.owners.extend([None] * len(found[2]))
             if trace.where is not None:
-                trace.where[trace.node.end - 1] = user_line()
-        result = []
-        for place_spec in found[1]:
-            if place_spec is None:
-                result.append(None)
-            else:
-                result.append(handle(trace, place_spec[0], place_spec[1]))
+                trace.where[found[0].idx] = user_line()
+        result: list[Any] = []
+        for at in found[1]:
+            result.append(None if at is None else handle(trace, at[0], at[1]))
         return result
 
     def _derive_here(self, trace: Trace, target: Tensor, sources: Any, key: Any) -> Any:
         start, inputs = trace.node, len(trace.inputs)
         result = self._sweep([target], sources, [None])
         owners = trace.owners[inputs:]
-        if local.trace is not trace or any(o is not None for o in owners) or any(
-                r is not None and r.__class__ is not Tensor for r in result):
+        if local.trace is not trace or trace.captures or any(o is not None for o in owners) or any(
+                r is not None and (r.__class__ is not Tensor or r._trace is not trace) for r in result):
             return result
-        places = tuple(None if r is None else (r._idx, r._spec) if r._trace is trace else 0 for r in result)
-        if 0 in places:
-            return result
-        start.memo[key] = (trace.node, places, tuple(trace.inputs[inputs:]))
-        return start.memo[key]
+        places = tuple([None if r is None else (r._idx, r._spec) for r in result])
+        found = start.memo[key] = (trace.node, places, tuple(trace.inputs[inputs:]))
+        return found
 
     def _sweep(self, targets: list[Any], sources: Any, cots: list[Any]) -> list[Any]:
         for s in sources:

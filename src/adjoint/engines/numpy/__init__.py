@@ -12,6 +12,30 @@ from ...plan.program import Program
 
 Run = Callable[[list[Any]], list[Any]]
 _LONGEST = 3000
+_FOLDED = 4096                                           # bytes up to which a constant fill is kept with the plan
+
+try:                                                     # what np.errstate does, at a tenth of its cost
+    from numpy._core.umath import _extobj_contextvar, _make_extobj
+
+    _QUIET = _make_extobj(all="ignore")
+    _set_errors, _reset_errors = _extobj_contextvar.set, _extobj_contextvar.reset
+except (ImportError, AttributeError, TypeError):         # another NumPy
+    _QUIET = {"all": "ignore"}
+
+    def _set_errors(how: Any) -> Any:
+        return np.seterr(**how)
+
+    def _reset_errors(before: Any) -> None:
+        np.seterr(**before)
+
+
+def constant_of(program: Program, instr: Any) -> Any:
+    """The value of an operation without inputs, computed once, where it is small; else None."""
+    if instr.args or not instr.op.prim.pure or len(instr.outs) != 1 or program.specs[instr.outs[0]].nbytes > _FOLDED:
+        return None
+    value = np.asarray(bound(instr)())
+    value.flags.writeable = False
+    return value
 
 
 def bound(instr: Any) -> Callable[..., Any]:
@@ -43,7 +67,8 @@ def interpret(program: Program) -> Run:
         values: dict[int, Any] = {v: inputs[at] for v, _, at in program.inputs}
         for v, make in scalars.items():
             values[v] = make(values[v])
-        with np.errstate(all="ignore"):
+        before = _set_errors(_QUIET)
+        try:
             for kernel, args, outs, rows, instr in steps:
                 try:
                     got = kernel(*[values[a] for a in args])
@@ -59,6 +84,8 @@ def interpret(program: Program) -> Run:
                         values[v] = g
                 for v in rows:
                     del values[v]
+        finally:
+            _reset_errors(before)
         return [values[v] for v in outputs]
 
     return run
@@ -68,21 +95,33 @@ def build(program: Program) -> Run:
     """The same as one Python function without a loop: about a third of the cost an operation."""
     if len(program.instrs) > _LONGEST:
         return interpret(program)
-    names: dict[str, Any] = {"_errstate": np.errstate}
-    lines = ["def run(_in):", " with _errstate(all='ignore'):"]
+    names: dict[str, Any] = {"_quiet": _QUIET, "_set": _set_errors, "_reset": _reset_errors}
+    body: list[str] = []
     for v, kind, at in program.inputs:
         if kind == "scalar":
             names[f"s{v}"] = program.specs[v].dtype.np.type
-            lines.append(f"  v{v} = s{v}(_in[{at}])")
+            body.append(f"v{v} = s{v}(i[{at}])")
         else:
-            lines.append(f"  v{v} = _in[{at}]")
+            body.append(f"v{v} = i[{at}]")
+    constants: set[int] = set()
     for n, (instr, rows) in enumerate(zip(program.instrs, last_uses(program))):
+        constant = constant_of(program, instr)
+        if constant is not None:
+            names[f"v{instr.outs[0]}"] = constant
+            constants.add(instr.outs[0])
+            continue
         names[f"k{n}"] = bound(instr)
         left = ", ".join(f"v{v}" for v in instr.outs) + ("," if len(instr.outs) > 1 else "")
-        lines.append(f"  {left} = k{n}({', '.join(f'v{a}' for a in instr.args)})")
+        body.append(f"{left} = k{n}({', '.join(f'v{a}' for a in instr.args)})")
+        rows = [v for v in rows if v not in constants]
         if rows and any(program.specs[v].size > 1024 for v in rows):
-            lines.append(f"  del {', '.join(f'v{v}' for v in rows)}")
-    lines.append(f"  return [{', '.join(f'v{v}' for v in program.outputs)}]")
+            body.append(f"del {', '.join(f'v{v}' for v in rows)}")
+    result = f"[{', '.join(f'v{v}' for v in program.outputs)}]"
+    if constants.issuperset(i.outs[0] for i in program.instrs):
+        lines = ["def run(i):", *[f" {row}" for row in body], f" return {result}"]
+    else:
+        lines = ["def run(i):", " before = _set(_quiet)", " try:", *[f"  {row}" for row in body], f"  return {result}",
+                 " finally:", "  _reset(before)"]
     exec(compile("\n".join(lines), "<adjoint plan>", "exec"), names)
     fast, careful = names["run"], interpret(program)
 

@@ -1,36 +1,233 @@
 """Arithmetic: the operators and what goes with them."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ._make import elementwise
+from .. import _dtypes
+from .._config import config
+from .._errors import DtypeError
+from .._graph import Primitive
+from .._tensor import Value
+from .._trace import binary, unary
+from ._make import docstring, elementwise, install
+from .convert import cast, convert
 
-__all__ = ["add", "divide", "multiply", "negative", "subtract"]
+__all__ = [
+    "add", "deg2rad", "divide", "divide_no_nan", "floor_divide", "fmod", "multiply", "multiply_no_nan", "negative",
+    "positive", "rad2deg", "reciprocal", "remainder", "square", "squared_difference", "subtract", "trunc_divide",
+]
 
 NUMBERS = "iufc"
+_UP = {"f": np.float64, "e": np.float32, "E": np.float32, "F": np.complex128}
 
 
-# Quotients take their cotangent through a division, not through a reciprocal: one rounding less, no overflow of 1/y**2.
+def wide(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel ``f`` evaluated in the next wider dtype (but for float64 and complex128) and rounded once."""
+
+    def kernel(*xs: Any, **params: Any) -> Any:
+        x = xs[0]
+        up = _UP.get(x.dtype.char)
+        if up is None:
+            return f(*xs, **params)
+        if all([v.ndim == 0 for v in xs]):
+            return x.dtype.type(f(*[up(v) for v in xs], **params))
+        return f(*[v.astype(up) for v in xs], **params).astype(x.dtype)
+
+    kernel.__module__ = f.__module__ or __name__
+    return kernel
+
+
+def example(head: str, call: str, result: str, more: str = "") -> str:
+    """The text of a function's docstring: what it computes, more about it, an example."""
+    return f"{head}\n\n{more + chr(10) * 2 if more else ''}>>> import adjoint as ad\n>>> {call}\n{result}"
+
+
+# ------------------------------------------------------------------------------------------------- sums and products
 
 add = elementwise(
     "add", 2, np.add, lambda r, x, y: (1, 1), kinds=NUMBERS, operator="add", oracle="numpy.add",
-    lower=lambda s, x, y: x + y, doc="The sum x + y.")
+    lower=lambda s, x, y: x + y, doc=example("The sum x + y.", "float(ad.add(2.0, 3.0))", "5.0"))
 
 subtract = elementwise(
     "subtract", 2, np.subtract, lambda r, x, y: (1, -1), kinds=NUMBERS, operator="sub", oracle="numpy.subtract",
-    lower=lambda s, x, y: x - y, doc="The difference x - y.")
+    lower=lambda s, x, y: x - y, doc=example("The difference x - y.", "float(ad.subtract(2.0, 3.0))", "-1.0"))
 
 multiply = elementwise(
     "multiply", 2, np.multiply, lambda r, x, y: (y, x), kinds="biufc", operator="mul", oracle="numpy.multiply",
-    lower=lambda s, x, y: x * y, doc="The product x * y.")
-
-divide = elementwise(
-    "divide", 2, np.true_divide, lambda r, x, y: (lambda t: t / y, lambda t: -(t / y) * r), operator="truediv",
-    oracle="numpy.divide",
-    domain=((-3.0, 3.0), (0.5, 3.0)), lower=lambda s, x, y: x / y, doc="The quotient x / y.")
+    lower=lambda s, x, y: x * y, doc=example("The product x * y.", "float(ad.multiply(2.0, 3.0))", "6.0"))
 
 negative = elementwise(
     "negative", 1, np.negative, lambda r, x: (-1,), kinds=NUMBERS, operator="neg", oracle="numpy.negative",
-    lower=lambda s, x: -x, doc="The negative -x.")
+    lower=lambda s, x: -x, doc=example("The negative -x.", "float(ad.negative(2.0))", "-2.0"))
+
+positive = elementwise(
+    "positive", 1, np.positive, lambda r, x: (1,), kinds=NUMBERS, operator="pos", oracle="numpy.positive",
+    lower=lambda s, x: x, doc=example("The tensor itself, +x.", "float(ad.positive(2.0))", "2.0"))
+
+square = elementwise(
+    "square", 1, np.square, lambda r, x: (multiply(x, 2),), kinds=NUMBERS, oracle="numpy.square",
+    lower=lambda s, x: x * x, doc=example("The square x * x.", "float(ad.square(3.0))", "9.0"))
+
+squared_difference = elementwise(
+    "squared_difference", 2, lambda x, y: np.square(x - y),
+    lambda r, x, y: (multiply(subtract(x, y), 2), multiply(subtract(y, x), 2)), kinds=NUMBERS,
+    oracle=lambda x, y: (x - y) * (x - y), lower=lambda s, x, y: (x - y) * (x - y),
+    doc=example("The square of the difference, (x - y)**2.", "float(ad.squared_difference(5.0, 2.0))", "9.0",
+                "A complex difference is squared as it is, not its modulus (TensorFlow: conj(x - y) * (x - y))."))
+
+deg2rad = elementwise(
+    "deg2rad", 1, wide(np.deg2rad), lambda r, x: (np.pi / 180,), kinds="f", oracle="numpy.deg2rad",
+    doc=example("Degrees as radians, x * pi / 180.", "round(float(ad.deg2rad(180.0)), 4)", "3.1416"))
+
+rad2deg = elementwise(
+    "rad2deg", 1, wide(np.rad2deg), lambda r, x: (180 / np.pi,), kinds="f", oracle="numpy.rad2deg",
+    doc=example("Radians as degrees, x * 180 / pi.", "round(float(ad.rad2deg(0.5)), 4)", "28.6479"))
+
+
+# ----------------------------------------------------------------------------------------------------------- quotients
+# A quotient's slope in y is (x / y) / y and not x / y**2, whose square overflows; a cotangent is divided by y, not
+# multiplied with 1 / y: one rounding less.
+
+_DIVIDE = elementwise(
+    "divide", 2, np.true_divide, lambda r, x, y: (lambda t: t / y, negative(r / y)), oracle="numpy.divide",
+    domain=((-3.0, 3.0), (0.5, 3.0)), lower=lambda s, x, y: x / y, doc="The quotient x / y.", public=False)
+
+
+def _whole(value: Any) -> bool:
+    """Whether an operand is of an integer or boolean dtype."""
+    if isinstance(value, Value):
+        return value._spec.dtype.kind in "biu"
+    return value.__class__ in (int, bool) or np.asarray(value).dtype.kind in "biu"
+
+
+def _as_float(value: Any) -> Any:
+    if value.__class__ in (int, bool):
+        return value
+    t = convert(value)
+    dtype = t._spec.dtype
+    return cast(t, _dtypes.float64 if config.spelling == "tf" and dtype.itemsize > 2 else _dtypes.float32)
+
+
+def _quotient(fast: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def function(x: Any, y: Any) -> Any:
+        try:
+            return fast(x, y)
+        except DtypeError:
+            if not (_whole(x) and _whole(y)):
+                raise
+        x, y = _as_float(x), _as_float(y)
+        return fast(float(x) if x.__class__ in (int, bool) and y.__class__ in (int, bool) else x, y)
+
+    return function
+
+
+_true_divide = _quotient(binary(_DIVIDE, "divide", ""))
+install("__truediv__", _quotient(binary(_DIVIDE, "__truediv__", "")))
+install("__rtruediv__", _quotient(binary(_DIVIDE, "__rtruediv__", "", True)))
+
+
+def divide(x: Any, y: Any) -> Any:
+    """The quotient x / y.
+
+    Elementwise. x, y: tensors, arrays or Python scalars that broadcast. The quotient of two integers (or booleans) is
+    computed in float32; under the TensorFlow spelling in float64 where they have more than 16 bits, as TensorFlow does.
+    Raises ShapeError for shapes that do not broadcast.
+
+    >>> import adjoint as ad
+    >>> float(ad.divide(1.0, 4.0)), float(ad.constant(1) / ad.constant(4))
+    (0.25, 0.25)
+    """
+    return _true_divide(x, y)
+
+
+reciprocal = elementwise(
+    "reciprocal", 1, lambda x: np.true_divide(x.dtype.type(1), x), lambda r, x: (negative(r / x),), oracle="numpy.reciprocal",
+    domain=((0.5, 3.0),), lower=lambda s, x: 1 / x, doc=example("The reciprocal 1 / x.", "float(ad.reciprocal(4.0))", "0.25"))
+
+
+def _divide_no_nan_kernel(x: Any, y: Any) -> Any:
+    return np.where(y == 0, x.dtype.type(0), np.true_divide(x, y))
+
+
+divide_no_nan = elementwise(
+    "divide_no_nan", 2, _divide_no_nan_kernel,
+    lambda r, x, y: (lambda t: divide_no_nan(t, y), negative(divide_no_nan(r, y))), domain=((-3.0, 3.0), (0.5, 3.0)),
+    oracle="numpy.divide",
+    doc=example("The quotient x / y, and 0 where y is 0.", "float(ad.divide_no_nan(3.0, 0.0))", "0.0",
+                "The derivatives are 0 there too."))
+
+multiply_no_nan = elementwise(
+    "multiply_no_nan", 2, lambda x, y: np.where(y == 0, y.dtype.type(0), np.multiply(x, y)),
+    lambda r, x, y: (lambda t: multiply_no_nan(t, y), lambda t: multiply_no_nan(x, t)), oracle="numpy.multiply",
+    doc=example("The product x * y, and 0 where y is 0 even if x is infinite or NaN.",
+                "float(ad.multiply_no_nan(float('inf'), 0.0))", "0.0", "A zero cotangent stays zero in the same way."))
+
+
+def _floor_divide_kernel(x: Any, y: Any) -> Any:
+    return np.floor_divide(x, y)
+
+
+def _whole_part(x: Any, y: Any) -> Any:
+    if x.dtype.kind in "iu":
+        q = np.floor_divide(x, y)
+        return q + ((q < 0) & (q * y != x)).astype(q.dtype)
+    return np.trunc(np.true_divide(x, y))
+
+
+floor_divide = elementwise(
+    "floor_divide", 2, _floor_divide_kernel, lambda r, x, y: (None, None), kinds="iuf", operator="floordiv",
+    oracle="numpy.floor_divide", domain=((-3.0, 3.0), (0.5, 3.0)),
+    doc=example("The quotient x / y rounded down, x // y.", "float(ad.floor_divide(-7.0, 2.0))", "-4.0",
+                "Its derivative is zero (None). An integer divided by 0 gives 0."))
+
+trunc_divide = elementwise(
+    "trunc_divide", 2, _whole_part, lambda r, x, y: (None, None), kinds="iuf",
+    oracle=lambda x, y: np.trunc(x / y), domain=((-3.0, 3.0), (0.5, 3.0)),
+    doc=example("The quotient x / y rounded towards zero.", "float(ad.trunc_divide(-7.0, 2.0))", "-3.0",
+                "Its derivative is zero (None). TensorFlow's truncatediv."))
+
+remainder = elementwise(
+    "remainder", 2, np.remainder, lambda r, x, y: (1, negative(floor_divide(x, y))), kinds="iuf", operator="mod",
+    oracle="numpy.remainder", domain=((-3.0, 3.0), (0.5, 3.0)),
+    doc=example("The remainder x - y * floor(x / y), with the sign of y.", "float(ad.remainder(-7.0, 4.0))", "1.0",
+                "Derivatives: 1 and -floor(x / y). TensorFlow's floormod and mod."))
+
+fmod = elementwise(
+    "fmod", 2, np.fmod, lambda r, x, y: (1, negative(trunc_divide(x, y))), kinds="iuf", oracle="numpy.fmod",
+    domain=((-3.0, 3.0), (0.5, 3.0)),
+    doc=example("The remainder x - y * trunc(x / y), with the sign of x.", "float(ad.fmod(-7.0, 4.0))", "-3.0",
+                "Derivatives: 1 and -trunc(x / y). C's fmod, TensorFlow's truncatemod."))
+
+install("__divmod__", lambda x, y: (x // y, x % y))
+install("__rdivmod__", lambda x, y: (y // x, y % x))
+
+
+# ------------------------------------------------------------------------------------------------------------- helpers
+
+def helper(name: str, arity: int, kernel: Callable[..., Any], partials: Callable[..., Any] | None, *, oracle: Any,
+           doc: str, kinds: str = "f", domain: tuple[tuple[float, float], ...] = ()) -> Any:
+    """A primitive that only derivative rules use: a slope with an accurate kernel, closed under differentiation."""
+    op = elementwise(name, arity, kernel, partials, kinds=kinds, oracle=oracle, doc=doc, domain=domain, public=False)
+    return unary(op, name, doc) if arity == 1 else binary(op, name, doc)
+
+
+def dispatch(name: str, real: Callable[[Any], Any], complex_: Callable[[Any], Any], doc: str) -> Callable[[Any], Any]:
+    """One public function for two primitives: one for real tensors, one for complex ones."""
+
+    def function(x: Any) -> Any:
+        t = x if isinstance(x, Value) else convert(x)
+        return complex_(t) if t._spec.dtype.kind == "c" else real(t)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def public_doc(doc: str, arity: int) -> str:
+    """The docstring of a public function that is written out."""
+    return docstring(Primitive.__new__(Primitive), doc, arity)
+
+

@@ -1,4 +1,237 @@
-"""Comparison and logic, where and clip."""
+"""Comparison and logic, where and clip, the larger and the smaller of two."""
 from __future__ import annotations
 
-__all__: list[str] = []
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .. import _dtypes
+from .._config import config
+from .._dtypes import DType, promote, weak_dtype
+from .._errors import DtypeError, ShapeError, complain
+from .._graph import Primitive, Spec, spec
+from .._tensor import Value
+from .._trace import handle, local, record, scalar
+from ._make import broadcast_shapes, check_kind, elementwise, install
+from .arithmetic import example, helper
+from .convert import cast, convert
+
+__all__ = [
+    "clip", "equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "not_equal", "signbit", "where",
+]
+
+# --------------------------------------------------------------------------------------------------------- comparisons
+
+_compare = partial(elementwise, arity=2, partials=None, kinds="biuf", out=_dtypes.bool_)
+
+equal = _compare(
+    "equal", kernel=np.equal, kinds="biufc", oracle="numpy.equal",
+    doc=example("Whether x equals y.", "bool(ad.equal(1.0, 1.0))", "True"))
+not_equal = _compare(
+    "not_equal", kernel=np.not_equal, kinds="biufc", oracle="numpy.not_equal",
+    doc=example("Whether x differs from y.", "bool(ad.not_equal(1.0, 1.0))", "False"))
+less = _compare(
+    "less", kernel=np.less, operator="lt", oracle="numpy.less",
+    doc=example("Whether x is smaller than y.", "bool(ad.less(1.0, 2.0))", "True"))
+less_equal = _compare(
+    "less_equal", kernel=np.less_equal, operator="le", oracle="numpy.less_equal",
+    doc=example("Whether x is at most y.", "bool(ad.less_equal(1.0, 1.0))", "True"))
+greater = _compare(
+    "greater", kernel=np.greater, operator="gt", oracle="numpy.greater",
+    doc=example("Whether x is larger than y.", "bool(ad.greater(1.0, 2.0))", "False"))
+greater_equal = _compare(
+    "greater_equal", kernel=np.greater_equal, operator="ge", oracle="numpy.greater_equal",
+    doc=example("Whether x is at least y.", "bool(ad.greater_equal(1.0, 2.0))", "False"))
+
+
+def _equality(function: Any, unlike: bool) -> Any:
+    """== or !=: also beside None and foreign objects, which equal no tensor."""
+
+    def operator(x: Any, y: Any) -> Any:
+        try:
+            return function(x, y)
+        except ShapeError:
+            if config.spelling != "tf":
+                raise
+            return convert(unlike)
+        except DtypeError:
+            if y is None:
+                return unlike
+            if isinstance(y, (Value, np.ndarray, np.generic, int, float, complex)):
+                raise
+            return NotImplemented
+
+    return operator
+
+
+install("__eq__", _equality(equal, False))
+install("__ne__", _equality(not_equal, True))
+
+_test = partial(elementwise, arity=1, partials=None, kinds="biufc", out=_dtypes.bool_)
+
+isfinite = _test("isfinite", kernel=np.isfinite, oracle="numpy.isfinite", doc=example(
+    "Whether x is neither infinite nor NaN.", "bool(ad.isfinite(float('inf')))", "False"))
+isinf = _test("isinf", kernel=np.isinf, oracle="numpy.isinf", doc=example(
+    "Whether x is infinite.", "bool(ad.isinf(float('inf')))", "True"))
+isnan = _test("isnan", kernel=np.isnan, oracle="numpy.isnan", doc=example(
+    "Whether x is NaN.", "bool(ad.isnan(float('nan')))", "True"))
+signbit = _test("signbit", kernel=np.signbit, kinds="f", oracle="numpy.signbit", doc=example(
+    "Whether the sign bit of x is set: true for -0.0.", "bool(ad.signbit(-0.0))", "True"))
+
+# --------------------------------------------------------------------------------------------------------------- logic
+
+_logic = partial(elementwise, arity=2, partials=None, kinds="b", out=_dtypes.bool_)
+
+logical_and = _logic("logical_and", kernel=np.logical_and, oracle="numpy.logical_and", doc=example(
+    "Whether both are true.", "bool(ad.logical_and(True, False))", "False"))
+logical_or = _logic("logical_or", kernel=np.logical_or, oracle="numpy.logical_or", doc=example(
+    "Whether one or both are true.", "bool(ad.logical_or(True, False))", "True"))
+logical_xor = _logic("logical_xor", kernel=np.logical_xor, oracle="numpy.logical_xor", doc=example(
+    "Whether exactly one is true.", "bool(ad.logical_xor(True, False))", "True"))
+logical_not = _logic("logical_not", arity=1, kernel=np.logical_not, oracle="numpy.logical_not", doc=example(
+    "Whether it is false.", "bool(ad.logical_not(True))", "False"))
+
+# --------------------------------------------------------------------------------------------------------------- where
+
+
+def _where_infer(c: Spec, x: Spec, y: Spec) -> Spec:
+    if c.dtype.kind != "b":
+        raise DtypeError(complain("where", "the condition", "boolean", c.dtype.name, "compare it with something, x > 0"))
+    if x.dtype is not y.dtype:
+        raise DtypeError(complain("where", "the branches", "of one dtype", f"{x.dtype.name} and {y.dtype.name}"))
+    return spec(broadcast_shapes("where", c.shape, x.shape, y.shape), x.dtype)
+
+
+WHERE = Primitive(
+    "where", _where_infer, np.where,
+    partials=lambda r, c, x, y: (None, lambda t: where(c, t, 0), lambda t: where(c, 0, t)), elementwise=True,
+    oracle="numpy.where", doc="x where the condition holds, else y.",
+    cases=(lambda rng: ((rng.random((2, 3)) > 0.5, rng.normal(size=(2, 3)), rng.normal(size=(3,))), {}),))
+_WHERE = WHERE.op()
+_SCALARS = (bool, int, float, complex)
+
+
+def beside(value: Any, dtype: DType) -> Any:
+    """A Python scalar as a tensor of ``dtype`` that stays out of the program's structure."""
+    trace = local.trace
+    return handle(trace, scalar(trace, value, dtype), spec((), dtype))
+
+
+def operands(name: str, *values: Any) -> list[Any]:
+    """Tensors, arrays and Python scalars as tensors of one dtype; the scalars are weak."""
+    for v in values:
+        if v is None:
+            raise DtypeError(complain(name, "an operand", "a tensor, array or number", "None"))
+    tensors = [None if v.__class__ in _SCALARS else v if isinstance(v, Value) else convert(v) for v in values]
+    want: DType | None = None
+    for t in tensors:
+        if t is not None:
+            if want is not None and config.spelling == "tf" and t._spec.dtype is not want:
+                raise DtypeError(complain(name, "the operands", "of one dtype", f"{want.name} and {t._spec.dtype.name}",
+                                          "cast one of them"))
+            want = t._spec.dtype if want is None else promote(want, t._spec.dtype)
+    for v, t in zip(values, tensors):
+        if t is None:
+            want = _dtypes.as_dtype(v.__class__) if want is None else weak_dtype(v.__class__, want)
+    assert want is not None
+    return [beside(v, want) if t is None else t if t._spec.dtype is want else cast(t, want)
+            for v, t in zip(values, tensors)]
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """``x`` where ``condition`` holds and ``y`` where it does not.
+
+    condition: boolean tensor; x, y: tensors, arrays or Python scalars (which take the other's dtype); the three broadcast.
+    The branch that is not taken gets a cotangent of exactly zero.
+    Raises DtypeError when the condition is not boolean, ShapeError for shapes that do not broadcast.
+
+    >>> import adjoint as ad
+    >>> x = ad.constant([-1.0, 2.0])
+    >>> ad.where(x > 0, x, 0.0).tolist()
+    [0.0, 2.0]
+    """
+    c = condition if isinstance(condition, Value) else convert(condition)
+    if c._spec.dtype is not _dtypes.bool_:
+        check_kind("where (the condition)", c._spec.dtype, "b")
+    if not (isinstance(x, Value) and isinstance(y, Value) and x._spec.dtype is y._spec.dtype):
+        x, y = operands("where", x, y)
+    return record(_WHERE, c, x, y)
+
+
+# ------------------------------------------------------------------------------------------------- maximum and minimum
+
+def _share_kernel(x: Any, y: Any) -> Any:
+    kind = x.dtype.type
+    share = np.where(x > y, kind(1), np.where(x == y, kind(0.5), kind(0)))
+    lost = np.isnan(x)
+    return np.where(lost, np.where(np.isnan(y), kind(0.5), kind(1)), share) if lost.any() else share
+
+
+_share = helper("larger_share", 2, _share_kernel, lambda r, x, y: (None, None),
+                oracle=lambda x, y: np.where(x > y, 1.0, np.where(x == y, 0.5, 0.0)),
+                doc="1 where x > y, 1/2 where they are equal, else 0.")
+
+_ties = "At a tie each gets half of the cotangent, so that their sum is kept (TensorFlow gives x all of it). NaN wins."
+
+maximum = elementwise(
+    "maximum", 2, np.maximum, lambda r, x, y: (_share(x, y), _share(y, x)), kinds="iuf", oracle="numpy.maximum",
+    doc=example("The larger of x and y.", "float(ad.maximum(1.0, 2.0))", "2.0", _ties))
+minimum = elementwise(
+    "minimum", 2, np.minimum, lambda r, x, y: (_share(y, x), _share(x, y)), kinds="iuf", oracle="numpy.minimum",
+    doc=example("The smaller of x and y.", "float(ad.minimum(1.0, 2.0))", "1.0", _ties))
+
+# ---------------------------------------------------------------------------------------------------------------- clip
+
+
+def _clip_infer(name: str, *specs: Spec) -> Spec:
+    check_kind("clip", specs[0].dtype, "iuf")
+    for s in specs[1:]:
+        if s.dtype is not specs[0].dtype:
+            raise DtypeError(complain("clip", "the bounds", f"of dtype {specs[0].dtype.name}", s.dtype.name))
+    return spec(broadcast_shapes("clip", *[s.shape for s in specs]), specs[0].dtype)
+
+
+def _clip_partials(r: Any, x: Any, lo: Any, hi: Any) -> Any:
+    inside = logical_and(greater_equal(x, lo), less_equal(x, hi))
+    below = logical_and(less(x, lo), less_equal(lo, hi))
+    above = logical_or(greater(x, hi), greater(lo, hi))
+    return (lambda t: where(inside, t, 0), lambda t: where(below, t, 0), lambda t: where(above, t, 0))
+
+
+CLIP = Primitive(
+    "clip", partial(_clip_infer, "clip"), lambda x, lo, hi: np.minimum(np.maximum(x, lo), hi), partials=_clip_partials,
+    elementwise=True, domain=((-3.0, 3.0), (-1.5, -0.5), (0.5, 1.5)), oracle="numpy.clip",
+    doc="x brought between two bounds.")
+CLIP_BELOW = Primitive(
+    "clip_below", partial(_clip_infer, "clip_below"), np.maximum,
+    partials=lambda r, x, lo: (lambda t: where(less(x, lo), 0, t), lambda t: where(less(x, lo), t, 0)),
+    elementwise=True, domain=((-3.0, 3.0), (-1.5, 1.5)), oracle="numpy.maximum", doc="x brought above a bound.")
+CLIP_ABOVE = Primitive(
+    "clip_above", partial(_clip_infer, "clip_above"), np.minimum,
+    partials=lambda r, x, hi: (lambda t: where(greater(x, hi), 0, t), lambda t: where(greater(x, hi), t, 0)),
+    elementwise=True, domain=((-3.0, 3.0), (-1.5, 1.5)), oracle="numpy.minimum", doc="x brought below a bound.")
+_CLIP, _CLIP_BELOW, _CLIP_ABOVE = CLIP.op(), CLIP_BELOW.op(), CLIP_ABOVE.op()
+
+
+def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+    """``x`` brought into the interval from ``min`` to ``max``: minimum(maximum(x, min), max).
+
+    min, max: None (no bound), Python scalars or tensors; all broadcast. The derivative in x is 1 inside and at the bounds,
+    0 outside; a bound's is 1 where it is in force. NaN stays NaN; where min > max the result is max.
+    Raises ShapeError for shapes that do not broadcast, DtypeError for booleans and complex numbers.
+
+    >>> import adjoint as ad
+    >>> ad.clip([-2.0, 0.5, 2.0], -1, 1).tolist()
+    [-1.0, 0.5, 1.0]
+    """
+    t = x if isinstance(x, Value) else convert(x)
+    if min is None and max is None:
+        check_kind("clip", t._spec.dtype, "iuf")
+        return t
+    if max is None:
+        return record(_CLIP_BELOW, *operands("clip", t, min))
+    if min is None:
+        return record(_CLIP_ABOVE, *operands("clip", t, max))
+    return record(_CLIP, *operands("clip", t, min, max))

@@ -27,6 +27,7 @@ from .primitives.cumulative import *  # noqa: F403
 from .primitives.sorting import *  # noqa: F403
 from .primitives.sets import *  # noqa: F403
 from .primitives.indexing import *  # noqa: F403
+from .primitives.scatter import *  # noqa: F403
 from .primitives.contraction import *  # noqa: F403
 from .primitives.sampling import *  # noqa: F403
 from .primitives.softmax import *  # noqa: F403

@@ -122,7 +122,7 @@ def as_dtype(value: Any) -> DType:
         return value
     if isinstance(value, str):
         found = _BY_NAME.get(value)
-    elif value in (bool, int, float, complex):
+    elif value.__class__ is type and value in _WEAK:
         found = _WEAK[value]
     else:
         try:

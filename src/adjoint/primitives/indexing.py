@@ -1,4 +1,716 @@
-"""Indexing, gather and scatter, segments, pad and one_hot."""
+"""Indexing: x[key] with NumPy's meaning, its transpose, and assignment to a part."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import _dtypes
+from .._errors import DtypeError, IndexingError, NotSupportedError, ShapeError, TraceError, complain
+from .._graph import Op, Primitive, Shape, Spec, spec
+from .._tensor import Tensor, Value, Variable, wrap
+from .._trace import INPUT, local, record
+from ._make import broadcast_shapes, install
+from .broadcast import broadcast_to
+from .convert import cast, convert
+from .creation import zeros_of
+from .movement import reshape, transpose
+
 __all__: list[str] = []
+
+# A key is a tuple with an entry for each indexed axis: an int (not negative), a slice as (start, stop, step) in the form
+# of slice.indices, None for a new axis, or TENSOR where the next index tensor stands. Axes after its end are kept whole.
+
+Key = tuple[Any, ...]
+TENSOR = "t"
+
+
+def _length(entry: tuple[int, int, int]) -> int:
+    return len(range(*entry))
+
+
+def _slice(entry: tuple[int, int, int]) -> slice:
+    start, stop, step = entry
+    return slice(start, None if stop < 0 else stop, step)
+
+
+@lru_cache(65536)
+def _selector(key: Key) -> tuple[Any, ...]:
+    """What NumPy indexes with; the ellipsis makes it return an array, never a scalar."""
+    return (*[_slice(k) if k.__class__ is tuple else k for k in key], Ellipsis)
+
+
+def _filled(key: Key, idx: tuple[Any, ...]) -> tuple[Any, ...]:
+    it = iter(idx)
+    return tuple([next(it) if k is TENSOR or k == TENSOR else k for k in _selector(key)])
+
+
+def _is_tensor(entry: Any) -> bool:
+    return entry.__class__ is str
+
+
+def apart(key: Key) -> bool:
+    """Whether index tensors (and ints beside them) are separated, so that their axes come first in the result."""
+    at = [n for n, k in enumerate(key) if k.__class__ in (int, str)]
+    return bool(at) and any(map(_is_tensor, key)) and at[-1] - at[0] + 1 != len(at)
+
+
+@lru_cache(65536)
+def selected(shape: Shape, key: Key, index_shape: Shape | None) -> Shape:
+    """The shape of x[key]; ``index_shape`` is the broadcast shape of the index tensors, None where there are none."""
+    out: list[int] = []
+    axis, at = 0, -1
+    for k in key:
+        if k is None:
+            out.append(1)
+            continue
+        if k.__class__ is tuple:
+            out.append(_length(k))
+        elif at < 0 and index_shape is not None:
+            at = len(out)
+        axis += 1
+    out.extend(shape[axis:])
+    if index_shape is None:
+        return tuple(out)
+    if apart(key):
+        at = 0
+    return (*out[:at], *index_shape, *out[at:])
+
+
+def _index_shape(name: str, idx: tuple[Spec, ...]) -> Shape | None:
+    if not idx:
+        return None
+    for s in idx:
+        if s.dtype.kind not in "iu":
+            raise IndexingError(complain(name, "an index", "of an integer or boolean dtype", s.dtype.name))
+    return broadcast_shapes(name, *[s.shape for s in idx]) if len(idx) > 1 else idx[0].shape
+
+
+def _take_axis(key: Key) -> int:
+    """The axis of a key that is one index tensor after whole axes, else -1 (the test of wholeness is the shape's)."""
+    return len(key) - 1 if key and _is_tensor(key[-1]) and all(
+        k.__class__ is tuple and k[0] == 0 and k[2] == 1 for k in key[:-1]) else -1
+
+
+def _index_kernel(x: Any, *idx: Any, key: Key) -> Any:
+    if not idx:
+        return x[_selector(key)]
+    try:
+        axis = _take_axis(key)
+        if axis == 0 and x.__class__ is np.ndarray and x.shape[0]:
+            return np.asarray(x.take(idx[0], 0))
+        return x[_filled(key, idx)]
+    except IndexError as error:
+        raise IndexingError(f"index: an index is outside the tensor of shape {x.shape}: {error}") from None
+
+
+def _index_infer(x: Spec, *idx: Spec, key: Key) -> Spec:
+    return spec(selected(x.shape, key, _index_shape("index", idx)), x.dtype)
+
+
+def _index_vjp(g: Any, y: Any, x: Any, *idx: Any, key: Key) -> tuple[Any, ...]:
+    s = x._spec
+    if len(idx) == 1 and key == (TENSOR,) and s.ndim > 0:
+        rows = idx[0]
+        flat = rows if rows._spec.ndim == 1 else reshape(rows, (rows._spec.size,))
+        values = g if rows._spec.ndim == 1 else reshape(g, (rows._spec.size, *s.shape[1:]))
+        return (SparseRows(flat, values, s.shape), None)
+    return (unindex(g, key, idx, s.shape), *[None] * len(idx))
+
+
+def SparseRows(indices: Any, values: Any, shape: Shape) -> Any:
+    """The cotangent of a gather of rows; the derivative layer says how it is held."""
+    return sparse_rows[0](indices, values, shape)
+
+
+sparse_rows: list[Any] = [lambda indices, values, shape: unindex(values, (TENSOR,), (indices,), shape)]
+
+
+def _front(x: Any, axis: int | None) -> Any:
+    """The batch axis moved to the front."""
+    if not axis:
+        return x
+    n = x._spec.ndim
+    return transpose(x, (axis, *[k for k in range(n) if k != axis]))
+
+
+def _aligned(idx: tuple[Any, ...], axes: Any, rank: int) -> list[Any]:
+    """Batched index tensors with their batch axis in front of ``rank`` others; the rest as they are."""
+    out = []
+    for t, a in zip(idx, axes):
+        if a is not None:
+            t = _front(t, a)
+            shape = t._spec.shape
+            t = reshape(t, (shape[0], *[1] * (rank - len(shape) + 1), *shape[1:]))
+        out.append(t)
+    return out
+
+
+def _rank(idx: tuple[Any, ...], axes: Any) -> int:
+    return max((t._spec.ndim - (a is not None) for t, a in zip(idx, axes)), default=0)
+
+
+def iota(n: int, ndim: int = 1, axis: int = 0) -> Any:
+    """0 .. n-1 along one axis of ``ndim``, the others of length 1."""
+    return record(IOTA.op(n=n, ndim=ndim, axis=axis))
+
+
+def _iota_kernel(n: int, ndim: int, axis: int) -> Any:
+    return np.arange(n).reshape([n if k == axis else 1 for k in range(ndim)])
+
+
+IOTA = Primitive(
+    "iota", lambda n, ndim, axis: spec(tuple(n if k == axis else 1 for k in range(ndim)), _dtypes.int64), _iota_kernel,
+    doc="The integers 0 .. n-1 along one axis.")
+
+
+def _batched_key(key: Key, idx: list[Any], rank: int, size: int, data: bool, some: bool) -> tuple[Key, list[Any]]:
+    """The key (and index tensors) for a batch axis in front of the data and, with ``some``, of index tensors."""
+    if not data:
+        return key, idx
+    if not some:
+        return ((0, size, 1), *key), idx
+    return (TENSOR, *key), [iota(size, rank + 1), *idx]
+
+
+def _result_axis(key: Key, index_rank: int, data: bool) -> int:
+    """Where the batch axis stands in the result when only the data (or only the indices) are batched."""
+    if data:
+        return index_rank if apart(key) else 0
+    if apart(key):
+        return 0
+    return sum(1 for k in key[:_first(key)] if k.__class__ is not int)
+
+
+def _first(key: Key) -> int:
+    return next(n for n, k in enumerate(key) if k.__class__ in (int, str))
+
+
+def _settle_order(key: Key, index_rank: int) -> tuple[int, ...] | None:
+    """Both batched: the index axes come first with the batch axis leading; the order that puts them back, or None."""
+    if apart(key):
+        return None
+    before = sum(1 for k in key[:_first(key)] if k.__class__ is not int)
+    if not before:
+        return None
+    return (0, *range(1 + index_rank, 1 + index_rank + before), *range(1, 1 + index_rank))
+
+
+def _index_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
+    x, idx = args[0], args[1:]
+    data, some = axes[0] is not None, any(a is not None for a in axes[1:])
+    rank = _rank(idx, axes[1:])
+    x = _front(x, axes[0]) if data else x
+    idx = _aligned(idx, axes[1:], rank)
+    wide, tensors = _batched_key(key, idx, rank, x._spec.shape[0] if data else 0, data, some)
+    y = record(INDEX.op(key=wide), x, *tensors)
+    if not (data and some):
+        return y, _result_axis(key, rank, data)
+    order = _settle_order(key, rank)
+    if order is not None:
+        y = transpose(y, (*order, *range(len(order), y._spec.ndim)))
+    return y, 0
+
+
+def _index_cases() -> tuple[Any, ...]:
+    def case(shape: Shape, key: Key, *idx: Any) -> Any:
+        return lambda rng: ((rng.normal(size=shape), *[np.asarray(i) for i in idx]), {"key": key})
+
+    return (
+        case((4, 3), (1,)), case((4, 3), ((3, -1, -2), None, 2)), case((5,), (TENSOR,), [0, 3, 3, -1]),
+        case((3, 4, 2), ((0, 3, 2), TENSOR), [[0, 1], [3, 3]]), case((3, 4, 2), (TENSOR, (1, 4, 1), 1), [2, 2, 0]),
+        case((3, 4, 2), (TENSOR, TENSOR), [[0], [2]], [1, 3]))
+
+
+INDEX = Primitive(
+    "index", _index_infer, _index_kernel, vjp=_index_vjp, linear=(0,), batch=_index_batch, cases=_index_cases(),
+    oracle=lambda x, *idx, key: x[_filled(key, idx)], doc="The part of a tensor that a key selects.")
+
+# --------------------------------------------------------------------------------------------- the transpose of indexing
+
+
+def scatter_add(z: Any, key: Key, idx: tuple[Any, ...], g: Any) -> Any:
+    """Add ``g`` into the part of ``z`` that the key selects, repeated places added up."""
+    shape, dtype = z.shape, z.dtype
+    if key == (TENSOR,) and dtype.kind == "f" and dtype.itemsize >= 4 and z.size < 8 * g.size + 1024:
+        rows = idx[0].ravel().astype(np.int64)
+        if rows.size and (rows.min() < -shape[0] or rows.max() >= shape[0]):
+            raise IndexError(f"rows {rows.min()}..{rows.max()} of {shape[0]}")
+        rows = np.where(rows < 0, rows + shape[0], rows)
+        width = z.size // shape[0] if shape[0] else 0
+        if width > 1:
+            rows = (rows[:, None] * width + np.arange(width)).ravel()
+        added = np.bincount(rows, weights=np.broadcast_to(g, idx[0].shape + shape[1:]).ravel(), minlength=z.size)
+        return (z + added.reshape(shape)).astype(dtype)
+    if dtype.itemsize == 2 and dtype.kind in "fV":
+        wide = z.astype(np.float32)
+        np.add.at(wide, _filled(key, idx), g.astype(np.float32))
+        return wide.astype(dtype)
+    np.add.at(z, _filled(key, idx), g)
+    return z
+
+
+def _unindex_kernel(g: Any, *idx: Any, key: Key, shape: Shape) -> Any:
+    z = np.zeros(shape, g.dtype)
+    if not idx:
+        z[_selector(key)] = g
+        return z
+    try:
+        return scatter_add(z, key, idx, np.asarray(g))
+    except IndexError as error:
+        raise IndexingError(f"scatter: an index is outside the result of shape {shape}: {error}") from None
+
+
+def _unindex_infer(g: Spec, *idx: Spec, key: Key, shape: Shape) -> Spec:
+    part = selected(shape, key, _index_shape("scatter", idx))
+    if g.shape != part:
+        raise ShapeError(complain("scatter", "updates", f"of shape {part} for indices and a result of shape {shape}", g.shape))
+    return spec(shape, g.dtype)
+
+
+def _unindex_batch(args: Any, axes: Any, key: Key, shape: Shape) -> tuple[Any, int]:
+    g, idx = args[0], args[1:]
+    some = any(a is not None for a in axes[1:])
+    rank = _rank(idx, axes[1:])
+    size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
+    g = _front(g, axes[0]) if axes[0] is not None else broadcast_to(g, (size, *g._spec.shape))
+    tensors = _aligned(idx, axes[1:], rank)
+    wide, tensors = _batched_key(key, tensors, rank, size, True, some)
+    if some:
+        order = _settle_order(key, rank)
+        if order is not None:
+            order = (*order, *range(len(order), g._spec.ndim))
+            g = transpose(g, tuple(order.index(k) for k in range(len(order))))
+    elif apart(key):
+        g = transpose(g, (*range(1, rank + 1), 0, *range(rank + 1, g._spec.ndim)))
+    return record(UNINDEX.op(key=wide, shape=(size, *shape)), g, *tensors), 0
+
+
+def _unindex_cases() -> tuple[Any, ...]:
+    def case(gshape: Shape, shape: Shape, key: Key, *idx: Any) -> Any:
+        return lambda rng: ((rng.normal(size=gshape), *[np.asarray(i) for i in idx]), {"key": key, "shape": shape})
+
+    return (case((3,), (4, 3), (1,)), case((2, 2), (5, 2), ((3, -1, -2),)), case((4, 2), (5, 2), (TENSOR,), [0, 3, 3, -1]),
+            case((3, 2), (3, 4, 2), (TENSOR, 1), [0, 2, 2]))
+
+
+def _unindex_oracle(g: Any, *idx: Any, key: Key, shape: Shape) -> Any:
+    z = np.zeros(shape)
+    np.add.at(z, _filled(key, idx), g)
+    return z
+
+
+UNINDEX = Primitive(
+    "unindex", _unindex_infer, _unindex_kernel,
+    vjp=lambda g, y, x, *idx, key, shape: (index_op(g, key, idx), *[None] * len(idx)), linear=(0,), batch=_unindex_batch,
+    cases=_unindex_cases(), oracle=_unindex_oracle,
+    doc="Zeros with a tensor added in at the part that a key selects: the transpose of indexing.")
+
+
+def index_op(x: Any, key: Key, idx: tuple[Any, ...] = ()) -> Any:
+    return record(INDEX.op(key=key), x, *idx)
+
+
+def unindex(g: Any, key: Key, idx: tuple[Any, ...], shape: Shape) -> Any:
+    return record(UNINDEX.op(key=key, shape=shape), g, *idx)
+
+
+# ---------------------------------------------------------------------------------------------------- setting of a part
+
+
+def _set_infer(x: Spec, v: Spec, *idx: Spec, key: Key) -> Spec:
+    part = selected(x.shape, key, _index_shape("setitem", idx))
+    if v.dtype is not x.dtype:
+        raise DtypeError(complain("setitem", "the value", f"of dtype {x.dtype.name}", v.dtype.name, "cast it first"))
+    if broadcast_or_none(v.shape, part) != part:
+        raise ShapeError(complain("setitem", "the value", f"of a shape that broadcasts to {part}", v.shape))
+    return x
+
+
+def broadcast_or_none(a: Shape, b: Shape) -> Shape | None:
+    try:
+        return broadcast_shapes("setitem", a, b)
+    except ShapeError:
+        return None
+
+
+def _set_kernel(x: Any, v: Any, *idx: Any, key: Key) -> Any:
+    out = np.array(x)
+    try:
+        out[_filled(key, idx) if idx else _selector(key)] = v
+    except IndexError as error:
+        raise IndexingError(f"setitem: an index is outside the tensor of shape {out.shape}: {error}") from None
+    return out
+
+
+def _set_vjp(g: Any, y: Any, x: Any, v: Any, *idx: Any, key: Key) -> tuple[Any, ...]:
+    none = zeros_of(spec((), g._spec.dtype))
+    gx = record(SET.op(key=key), g, none, *idx)
+    gv = record(PICK.op(key=key), g, *idx) if idx else index_op(g, key)
+    return (gx, gv, *[None] * len(idx))
+
+
+def _set_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
+    (x, v), idx = args[:2], args[2:]
+    some = any(a is not None for a in axes[2:])
+    rank = _rank(idx, axes[2:])
+    size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
+    x = _front(x, axes[0]) if axes[0] is not None else broadcast_to(x, (size, *x._spec.shape))
+    bare = tuple(t._spec.shape[:a] + t._spec.shape[a + 1:] if a is not None else t._spec.shape
+                 for t, a in zip(idx, axes[2:]))
+    part = selected(x._spec.shape[1:], key, broadcast_shapes("setitem", *bare) if bare else None)
+    if axes[1] is not None:
+        v = _front(v, axes[1])
+        v = reshape(v, (size, *[1] * (len(part) + 1 - v._spec.ndim), *v._spec.shape[1:]))
+    v = broadcast_to(v, (size, *part))
+    tensors = _aligned(idx, axes[2:], rank)
+    wide, tensors = _batched_key(key, tensors, rank, size, True, some)
+    if some:
+        order = _settle_order(key, rank)
+        if order is not None:
+            order = (*order, *range(len(order), v._spec.ndim))
+            v = transpose(v, tuple(order.index(k) for k in range(len(order))))
+    elif idx and apart(key):
+        v = transpose(v, (*range(1, rank + 1), 0, *range(rank + 1, v._spec.ndim)))
+    return record(SET.op(key=wide), x, v, *tensors), 0
+
+
+SET = Primitive(
+    "setitem", _set_infer, _set_kernel, vjp=_set_vjp, linear=(0, 1), joint=True, batch=_set_batch,
+    oracle=lambda x, v, *idx, key: _set_kernel(x, v, *idx, key=key),
+    cases=(lambda rng: ((rng.normal(size=(4, 3)), rng.normal(size=(3,))), {"key": ((0, 3, 2),)}),
+           lambda rng: ((rng.normal(size=(4, 3)), rng.normal(size=(3, 1)), np.array([0, 2, 3])), {"key": (TENSOR,)}),
+           lambda rng: ((rng.normal(size=(4,)), rng.normal(size=(3,)), np.array([0, 2, 2])), {"key": (TENSOR,)})),
+    doc="A tensor with the part that a key selects replaced; of several values for one place the last one stays.")
+
+
+def _winners(shape: Shape, key: Key, idx: tuple[Any, ...], part: Shape) -> Any:
+    order = np.arange(int(np.prod(part))).reshape(part)
+    last = np.zeros(shape, np.int64)
+    last[_filled(key, idx)] = order
+    return last[_filled(key, idx)] == order
+
+
+def _pick_kernel(g: Any, *idx: Any, key: Key) -> Any:
+    part = g[_filled(key, idx)]
+    return np.where(_winners(g.shape, key, idx, part.shape), part, np.zeros((), g.dtype))
+
+
+def _pick_vjp(h: Any, y: Any, g: Any, *idx: Any, key: Key) -> tuple[Any, ...]:
+    return (record(SET.op(key=key), zeros_of(g._spec), h, *idx), *[None] * len(idx))
+
+
+def _pick_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
+    g, idx = args[0], args[1:]
+    some = any(a is not None for a in axes[1:])
+    rank = _rank(idx, axes[1:])
+    size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
+    g = _front(g, axes[0]) if axes[0] is not None else broadcast_to(g, (size, *g._spec.shape))
+    tensors = _aligned(idx, axes[1:], rank)
+    wide, tensors = _batched_key(key, tensors, rank, size, True, some)
+    y = record(PICK.op(key=wide), g, *tensors)
+    if not some:
+        return y, _result_axis(key, rank, True)
+    order = _settle_order(key, rank)
+    if order is not None:
+        y = transpose(y, (*order, *range(len(order), y._spec.ndim)))
+    return y, 0
+
+
+PICK = Primitive(
+    "pick", _index_infer, _pick_kernel, vjp=_pick_vjp, linear=(0,), batch=_pick_batch,
+    cases=(lambda rng: ((rng.normal(size=(4, 2)), np.array([0, 2, 2])), {"key": (TENSOR,)}),),
+    oracle=lambda g, *idx, key: _pick_kernel(g, *idx, key=key),
+    doc="Indexing that gives zero where a later index names the same place: the transpose of setting a part.")
+
+# --------------------------------------------------------------------------------------------------------- x[key] itself
+
+_PLAIN = (int, type(None))
+
+
+def _entry(k: Any, n: int, axis: int) -> Any:
+    """An int or a slice for an axis of length n, in the key's form."""
+    if k.__class__ is tuple:
+        try:
+            return slice(*k).indices(n)
+        except ValueError as error:
+            raise IndexingError(f"index: {error}") from None
+        except TypeError:
+            raise IndexingError(complain("index", "the parts of a slice", "integers or None", k)) from None
+    if not -n <= k < n:
+        raise IndexingError(complain("index", f"the index on axis {axis}", f"in [{-n}, {n})" if n else "absent (the "
+                                     "axis has length 0)", k))
+    return k + n if k < 0 else k
+
+
+@lru_cache(65536)
+def normal_key(shape: Shape, form: Key) -> Key:
+    """The key for ints, slice parts, None, Ellipsis and TENSOR marks on a tensor of this shape."""
+    used = sum(1 for k in form if k is not None and k is not Ellipsis)
+    gaps = sum(1 for k in form if k is Ellipsis)
+    if used > len(shape):
+        raise IndexingError(complain("index", "the key", f"of at most {len(shape)} indices for shape {shape}", used))
+    if gaps > 1:
+        raise IndexingError(complain("index", "the key", "with a single ellipsis", gaps))
+    out: list[Any] = []
+    axis = 0
+    for k in form:
+        if k is Ellipsis:
+            for n in shape[axis:axis + len(shape) - used]:
+                out.append((0, n, 1))
+            axis += len(shape) - used
+        elif k is None:
+            out.append(None)
+        else:
+            out.append(k if _is_tensor(k) else _entry(k, shape[axis], axis))
+            axis += 1
+    while out and out[-1].__class__ is tuple and out[-1] == (0, shape[axis - 1], 1):
+        out.pop()
+        axis -= 1
+    return tuple(out)
+
+
+@lru_cache(65536)
+def _index_op(s: Spec, form: Key) -> Op:
+    return INDEX.op(key=normal_key(s.shape, form))
+
+
+def _plain(k: Any) -> Any:
+    """A slice bound as an int or None."""
+    if k.__class__ in _PLAIN:
+        return k
+    try:
+        return k.__index__()
+    except AttributeError:
+        raise IndexingError(complain("index", "the parts of a slice", "integers or None", repr(k))) from None
+
+
+def _static(key: tuple[Any, ...]) -> Key | None:
+    """The form of a key without tensors; None where something in it needs more care."""
+    form: list[Any] = []
+    for k in key:
+        c = k.__class__
+        if c is int or k is None or k is Ellipsis:
+            form.append(k)
+        elif c is slice:
+            form.append((_plain(k.start), _plain(k.stop), _plain(k.step)))
+        else:
+            return None
+    return tuple(form)
+
+
+def _as_index(k: Any) -> Any:
+    """An entry that is no int, slice, None or Ellipsis: an int, or a tensor of integers or booleans."""
+    if isinstance(k, Value):
+        t = k
+    elif isinstance(k, (bool, np.bool_)):
+        return bool(k)
+    elif isinstance(k, np.integer):
+        return int(k)
+    elif isinstance(k, (list, np.ndarray, range, tuple)) or hasattr(k, "__array__") or hasattr(k, "__adjoint_tensor__"):
+        k = list(k) if isinstance(k, (range, tuple)) else k
+        t = convert(np.empty(0, np.int64)) if isinstance(k, list) and not k else convert(k)
+    elif hasattr(k, "__index__"):
+        return k.__index__()
+    else:
+        raise IndexingError(complain("index", "an index", "an integer, a slice, None, an ellipsis, or an array of integers "
+                                     "or booleans", repr(k)))
+    if t._spec.dtype.kind not in "iub":
+        raise IndexingError(complain("index", "an index tensor", "of an integer or boolean dtype", t._spec.dtype.name,
+                                     "cast it to int32"))
+    return t
+
+
+def check_range(name: str, t: Any, n: int, axis: int) -> None:
+    """An index tensor whose value is known is checked at once; the others when they are computed."""
+    value = getattr(t, "_value", None)
+    if value is None or not value.size or (t.__class__ is not Tensor and getattr(t, "_pending", None) is not None):
+        return
+    low, high = value.min(), value.max()
+    if low < -n or high >= n:
+        raise IndexingError(complain(name, f"the indices on axis {axis}", f"in [{-n}, {n})", low if low < -n else high))
+
+
+def parse(x: Any, key: Any) -> tuple[Key, tuple[Any, ...]]:
+    """The key and the index tensors for x[key]; boolean masks become index tensors here, which settles them."""
+    items = key if key.__class__ is tuple else (key,)
+    form = _static(items)
+    shape = x._spec.shape
+    if form is not None:
+        return normal_key(shape, form), ()
+    entries: list[Any] = []
+    tensors: list[Any] = []
+    items = tuple(k if k is None or k is Ellipsis or k.__class__ in (int, slice) else _as_index(k) for k in items)
+    used = sum(max(k._spec.ndim, 0 if k._spec.dtype.kind == "b" else 1) if isinstance(k, Value) else
+               k is not None and k is not Ellipsis and k.__class__ is not bool for k in items)
+    axis = 0
+    for k in items:
+        if k.__class__ is slice:
+            entries.append((_plain(k.start), _plain(k.stop), _plain(k.step)))
+            axis += 1
+        elif k is Ellipsis:
+            entries.append(k)
+            axis += len(shape) - used
+        elif k is None:
+            entries.append(k)
+        elif k.__class__ is bool or isinstance(k, Value) and k._spec.dtype.kind == "b":
+            axis = _mask(x, k, axis, entries, tensors)
+        elif isinstance(k, Value):
+            if axis < len(shape):
+                check_range("index", k, shape[axis], axis)
+            entries.append(TENSOR)
+            tensors.append(k)
+            axis += 1
+        else:
+            entries.append(k)
+            axis += 1
+    return normal_key(shape, tuple(entries)), tuple(tensors)
+
+
+def _mask(x: Any, k: Any, axis: int, entries: list[Any], tensors: list[Any]) -> int:
+    if k.__class__ is bool or not k._spec.ndim:
+        raise NotSupportedError("index: a single boolean does not index; use x[None] or a mask of the tensor's shape")
+    shape = x._spec.shape
+    if k._spec.shape != shape[axis:axis + k._spec.ndim]:
+        raise IndexingError(complain("index", "a boolean mask", f"of shape {shape[axis:axis + k._spec.ndim]}, as the axes it "
+                                     f"stands for", k._spec.shape))
+    for where in np.nonzero(k._look()):
+        entries.append(TENSOR)
+        tensors.append(wrap(where))
+    return axis + int(k._spec.ndim)
+
+
+def getitem(x: Any, key: Any) -> Any:
+    c = key.__class__
+    if c is int:
+        return record(_index_op(x._spec, (key,)), x)
+    if c is slice:
+        return record(_index_op(x._spec, ((_plain(key.start), _plain(key.stop), _plain(key.step)),)), x)
+    if c is tuple:
+        form = _static(key)
+        if form is not None:
+            return record(_index_op(x._spec, form), x)
+    elif key is None or key is Ellipsis:
+        return record(_index_op(x._spec, (key,)), x)
+    parsed, tensors = parse(x, key)
+    return record(INDEX.op(key=parsed), x, *tensors)
+
+
+def _iterate(x: Any) -> Iterator[Any]:
+    if not x._spec.shape:
+        raise TypeError("a tensor of shape () can't be iterated over")
+    return map(x.__getitem__, range(x._spec.shape[0]))
+
+
+install("__getitem__", getitem)
+install("__iter__", _iterate)
+
+# -------------------------------------------------------------------------------------------------------- x[key] = value
+
+
+def updated(x: Any, key: Any, value: Any) -> Any:
+    """``x`` with the part that ``key`` selects replaced by ``value``, as a new tensor."""
+    parsed, tensors = parse(x, key)
+    dtype = x._spec.dtype
+    v = value if isinstance(value, Value) else convert(value, dtype, True)
+    have = v._spec.dtype
+    if have is not dtype:
+        if "biufc".index(have.kind.replace("u", "i")) > "biufc".index(dtype.kind.replace("u", "i")):
+            raise DtypeError(complain("setitem", "the value", f"of a dtype that {dtype.name} holds", have.name,
+                                      "cast the value, or the tensor before"))
+        v = cast(v, dtype)
+    rank = len(selected(x._spec.shape, parsed, _index_shape("setitem", tuple(t._spec for t in tensors))))
+    extra = v._spec.ndim - rank
+    if extra > 0 and all(n == 1 for n in v._spec.shape[:extra]):
+        v = reshape(v, v._spec.shape[extra:])
+    return record(SET.op(key=parsed), x, v, *tensors)
+
+
+def _rebind(x: Tensor, new: Tensor) -> None:
+    """Make the handle ``x`` refer to ``new``; what was recorded with the old value keeps it through a handle of its own."""
+    trace = local.trace
+    old = Tensor.__new__(Tensor)
+    old._trace, old._idx, old._spec = x._trace, x._idx, x._spec
+    pending = not hasattr(x, "_value")
+    if pending:
+        if x._trace is trace:
+            for n, entry in enumerate(trace.assigned):
+                variable = entry[0] if trace.scratch else entry
+                if variable._pending is x:
+                    variable._pending = old
+                    trace.handles.append(old)
+                if trace.scratch and entry[1] is x:
+                    trace.assigned[n] = (variable, old)
+    else:
+        old._value = x._value
+    origin = getattr(x, "_origin", None)
+    if origin is not None:
+        old._origin = origin
+        if origin[0].kept.get(origin[1]) is x:
+            origin[0].kept[origin[1]] = old
+        del x._origin
+    at = trace.captures.pop(id(x), None)
+    if at is None and x._trace is trace and trace.nodes()[x._idx].op.prim is INPUT:  # type: ignore[union-attr]
+        at = x._idx
+    if at is not None:
+        for n, owner in enumerate(trace.owners):
+            if owner is x:
+                trace.owners[n] = old
+                if trace.inputs[n] is x:
+                    trace.inputs[n] = old
+        if old._trace is not trace:
+            trace.captures[id(old)] = at
+    if pending and x._trace is trace:
+        trace.handles.pop()                              # x stands in the list already
+    else:
+        trace.handles[-1] = x
+    if not pending:
+        del x._value
+    x._trace, x._idx, x._spec = new._trace, new._idx, new._spec
+
+
+def setitem(x: Any, key: Any, value: Any) -> None:
+    if not isinstance(x, Tensor):
+        raise NotSupportedError(f"{x.name}[...] = value would hide a change of state; use {x.name}[...].assign(value)")
+    trace = local.trace
+    if trace.scratch and x._trace is not trace and not hasattr(x, "_value"):
+        raise TraceError("setitem: the tensor was computed outside the function that is being traced; copy it first, for "
+                         "example with x + 0")
+    new = updated(x, key, value)
+    _rebind(x, new)
+
+
+install("__setitem__", setitem)
+
+
+class VariableSlice(Tensor):
+    """A part of a variable: a tensor that can also be assigned to."""
+
+    __slots__ = ("_key", "_variable")
+
+    def assign(self, value: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Variable:
+        """Give this part of the variable a new value."""
+        return self._variable.assign(updated(self._variable, self._key, value))  # type: ignore[no-any-return]
+
+    def assign_add(self, value: Any, use_locking: bool = False, name: str | None = None,
+                   read_value: bool = True) -> Variable:
+        """Add to this part of the variable."""
+        return self.assign(getitem(self._variable, self._key) + value)
+
+    def assign_sub(self, value: Any, use_locking: bool = False, name: str | None = None,
+                   read_value: bool = True) -> Variable:
+        """Subtract from this part of the variable."""
+        return self.assign(getitem(self._variable, self._key) - value)
+
+
+def _variable_getitem(v: Variable, key: Any) -> VariableSlice:
+    t = getitem(v, key)
+    part = VariableSlice.__new__(VariableSlice)
+    part._trace, part._idx, part._spec, part._variable, part._key = t._trace, t._idx, t._spec, v, key
+    t._trace.handles[-1] = part
+    return part
+
+
+Variable.__getitem__ = _variable_getitem  # type: ignore[attr-defined]

@@ -1,0 +1,623 @@
+"""Gathering and scattering by index tensors, padding, one-hot rows, and updates of a variable's parts."""
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import _dtypes
+from .._dtypes import DType, as_dtype
+from .._errors import IndexingError, NotSupportedError, ShapeError, complain
+from .._graph import Primitive, Shape, Spec, spec
+from .._tensor import Tensor, Value, Variable, wrap
+from .._trace import record
+from ._make import broadcast_shapes, normalize_axis
+from .arithmetic import add, multiply, subtract
+from .broadcast import broadcast_to
+from .convert import cast, convert
+from .indexing import (
+    INDEX, SET, TENSOR, UNINDEX, Key, check_range, getitem, index_op, iota, normal_key, scatter_add, selected, unindex,
+)
+from .movement import as_shape, reshape, transpose
+
+__all__ = [
+    "boolean_mask", "dynamic_partition", "dynamic_stitch", "gather", "gather_nd", "one_hot", "pad", "put_along_axis",
+    "scatter", "take", "take_along_axis", "tensor_scatter_add", "tensor_scatter_max", "tensor_scatter_min",
+    "tensor_scatter_sub", "tensor_scatter_update",
+]
+
+
+def index_tensor(name: str, x: Any) -> Any:
+    """An argument as a tensor of integers."""
+    t = x if isinstance(x, Value) else convert(np.asarray(x, np.int64) if isinstance(x, (list, tuple)) and not x else x)
+    if t._spec.dtype.kind not in "iu":
+        raise IndexingError(complain(name, "indices", "of an integer dtype", t._spec.dtype.name, "cast them to int32"))
+    return t
+
+
+def tensor(x: Any) -> Any:
+    return x if isinstance(x, Value) else convert(x)
+
+
+# ------------------------------------------------------------------------------------------------------------ gather
+
+@lru_cache(4096)
+def _axis_key(shape: Shape, axis: int) -> Key:
+    return normal_key(shape, (*[(None, None, None)] * axis, TENSOR))
+
+
+def take(x: Any, indices: Any, axis: int | None = None, mode: str | None = None) -> Any:
+    """The slices of ``x`` along ``axis`` that ``indices`` name.
+
+        out[..., i, ...] = x[..., indices[i], ...]
+
+    x        tensor
+    indices  integers of any shape, in [-n, n); they take the axis's place
+    axis     int; may be left out for a vector, otherwise None means the flattened tensor
+
+    Raises IndexingError for an index out of range (at this line where the indices are known, else when they are
+    computed), AxisError for a bad axis. Its gradient adds up what comes from repeated indices.
+
+    >>> import adjoint as ad
+    >>> ad.take(ad.Tensor([10., 20., 30.]), [2, 0]).tolist()
+    [30.0, 10.0]
+    """
+    t, idx = tensor(x), index_tensor("take", indices)
+    if axis is None:
+        if t._spec.ndim != 1:
+            t = reshape(t, (t._spec.size,))
+        axis = 0
+    k = normalize_axis("take", axis, t._spec.ndim)
+    check_range("take", idx, t._spec.shape[k], k)
+    return record(INDEX.op(key=_axis_key(t._spec.shape, k)), t, idx)
+
+
+def gather(params: Any, indices: Any, axis: int | None = None, batch_dims: int = 0, validate_indices: Any = None,
+           name: str | None = None) -> Any:
+    """The slices of ``params`` along ``axis`` that ``indices`` name, the first ``batch_dims`` axes of both matched.
+
+    params      tensor
+    indices     integers; their first ``batch_dims`` dimensions equal those of ``params``
+    axis        int; by default ``batch_dims``
+    batch_dims  number of leading axes that params and indices share
+
+    The shape is params.shape[:axis] + indices.shape[batch_dims:] + params.shape[axis + 1:]. The gradient with respect to
+    a Variable whose rows are gathered is an IndexedSlices, so that it costs what was gathered.
+
+    >>> import adjoint as ad
+    >>> ad.gather(ad.Tensor([[1., 2.], [3., 4.]]), [1, 0, 1]).tolist()
+    [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
+    """
+    p, idx = tensor(params), index_tensor("gather", indices)
+    n, m = p._spec.ndim, idx._spec.ndim
+    b = batch_dims + m if batch_dims < 0 else batch_dims
+    k = b if axis is None else normalize_axis("gather", axis, n)
+    if not 0 <= b <= m or b > k or k >= n or p._spec.shape[:b] != idx._spec.shape[:b]:
+        raise ShapeError(complain("gather", "batch_dims", "a number of leading axes, at most axis, that params and indices "
+                                  "share", f"{batch_dims} for shapes {p._spec.shape} and {idx._spec.shape}, axis {k}"))
+    check_range("gather", idx, p._spec.shape[k], k)
+    if not b:
+        return record(INDEX.op(key=_axis_key(p._spec.shape, k)), p, idx)
+    if k > b:
+        p = transpose(p, (*range(b), k, *range(b, k), *range(k + 1, n)))
+    lead = [iota(p._spec.shape[a], m, a) for a in range(b)]
+    y = record(INDEX.op(key=(TENSOR,) * (b + 1)), p, *lead, idx)
+    if k > b:
+        between = k - b
+        y = transpose(y, (*range(b), *range(m, m + between), *range(b, m), *range(m + between, y._spec.ndim)))
+    return y
+
+
+def gather_nd(params: Any, indices: Any, batch_dims: int = 0, name: str | None = None) -> Any:
+    """The slices of ``params`` that rows of indices name: out[i] = params[indices[i, 0], ..., indices[i, K - 1]].
+
+    params   tensor with at least K axes (after ``batch_dims`` shared ones)
+    indices  integers of shape (..., K)
+
+    >>> import adjoint as ad
+    >>> ad.gather_nd(ad.Tensor([[1., 2.], [3., 4.]]), [[0, 1], [1, 0]]).tolist()
+    [2.0, 3.0]
+    """
+    p, idx = tensor(params), index_tensor("gather_nd", indices)
+    b = batch_dims
+    if idx._spec.ndim <= b or p._spec.shape[:b] != idx._spec.shape[:b]:
+        raise ShapeError(complain("gather_nd", "indices", f"of shape (..., K) with the {b} leading axes of params",
+                                  idx._spec.shape))
+    parts = split_last("gather_nd", idx, p._spec.ndim - b)
+    for a, part in enumerate(parts):
+        check_range("gather_nd", part, p._spec.shape[a + b], a + b)
+    lead = [iota(p._spec.shape[a], idx._spec.ndim - 1, a) for a in range(b)]
+    if not parts and not b:
+        return broadcast_to(p, idx._spec.shape[:-1] + p._spec.shape)
+    return record(INDEX.op(key=(TENSOR,) * (b + len(parts))), p, *lead, *parts)
+
+
+def split_last(name: str, idx: Any, most: int) -> list[Any]:
+    """The index tensors that the last axis of ``idx`` holds; a known value is split at once."""
+    if not idx._spec.ndim:
+        raise ShapeError(complain(name, "indices", "of shape (..., K)", "()"))
+    depth = idx._spec.shape[-1]
+    if depth > most:
+        raise ShapeError(complain(name, "indices", f"of shape (..., K) with K at most {most}", idx._spec.shape))
+    if idx.__class__ is Tensor and hasattr(idx, "_value"):
+        return [wrap(idx._value[..., k]) for k in range(depth)]
+    return [getitem(idx, (Ellipsis, k)) for k in range(depth)]
+
+
+def _along(name: str, t: Any, idx: Any, axis: int) -> tuple[Any, Any, Key, list[Any]]:
+    n = t._spec.ndim
+    if idx._spec.ndim != n:
+        raise ShapeError(complain(name, "indices", f"of {n} dimensions, as x", f"shape {idx._spec.shape}"))
+    k = normalize_axis(name, axis, n)
+    have, want = list(t._spec.shape), list(idx._spec.shape)
+    have[k] = want[k] = 1
+    common = broadcast_shapes(name, tuple(have), tuple(want))
+    whole = (*common[:k], t._spec.shape[k], *common[k + 1:])
+    if whole != t._spec.shape:
+        t = broadcast_to(t, whole)
+    check_range(name, idx, whole[k], k)
+    tensors = [idx if a == k else iota(whole[a], n, a) for a in range(n)]
+    return t, idx, (TENSOR,) * n, tensors
+
+
+def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
+    """Single elements along ``axis``, chosen anew at each place of the other axes.
+
+        out[..., i, ...] = x[..., indices[..., i, ...], ...]
+
+    indices  integers with as many dimensions as ``x``; the other axes broadcast
+
+    >>> import adjoint as ad
+    >>> ad.take_along_axis(ad.Tensor([[3., 1.], [2., 5.]]), [[1], [0]]).tolist()
+    [[1.0], [2.0]]
+    """
+    t, idx = tensor(x), index_tensor("take_along_axis", indices)
+    t, idx, key, tensors = _along("take_along_axis", t, idx, axis)
+    return record(INDEX.op(key=key), t, *tensors)
+
+
+def put_along_axis(x: Any, indices: Any, values: Any, axis: int = -1) -> Any:
+    """``x`` with single elements along ``axis`` replaced: the counterpart of take_along_axis.
+
+    >>> import adjoint as ad
+    >>> ad.put_along_axis(ad.Tensor([[3., 1.], [2., 5.]]), [[1], [0]], 0.0).tolist()
+    [[3.0, 0.0], [0.0, 5.0]]
+    """
+    t, idx = tensor(x), index_tensor("put_along_axis", indices)
+    t, idx, key, tensors = _along("put_along_axis", t, idx, axis)
+    v = values if isinstance(values, Value) else convert(values, t._spec.dtype, True)
+    return record(SET.op(key=key), t, cast(v, t._spec.dtype), *tensors)
+
+
+def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: str | None = None) -> Any:
+    """The parts of a tensor where ``mask`` is true; the mask's axes, from ``axis`` on, become one.
+
+    The mask's value is needed at once, since the shape depends on it.
+
+    >>> import adjoint as ad
+    >>> ad.boolean_mask(ad.Tensor([1., 2., 3.]), [True, False, True]).tolist()
+    [1.0, 3.0]
+    """
+    t = tensor if isinstance(tensor, Value) else convert(tensor)
+    m = mask if isinstance(mask, Value) else convert(np.asarray(mask, bool))
+    k = 0 if axis is None else normalize_axis("boolean_mask", axis, t._spec.ndim)
+    if m._spec.dtype.kind != "b" or not m._spec.ndim:
+        raise IndexingError(complain("boolean_mask", "mask", "booleans of at least one dimension", m._spec))
+    return getitem(t, (*[slice(None)] * k, m))
+
+
+def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: str | None = None) -> list[Any]:
+    """``data`` split by a number for each row: part p holds the rows where ``partitions`` is p.
+
+    The partitions' value is needed at once.
+
+    >>> import adjoint as ad
+    >>> [p.tolist() for p in ad.dynamic_partition(ad.Tensor([1., 2., 3.]), [0, 1, 0], 2)]
+    [[1.0, 3.0], [2.0]]
+    """
+    t, ids = tensor(data), index_tensor("dynamic_partition", partitions)
+    if t._spec.shape[:ids._spec.ndim] != ids._spec.shape:
+        raise ShapeError(complain("dynamic_partition", "partitions", "of the leading shape of data", ids._spec.shape))
+    value = ids._look()
+    if value.size and (value.min() < 0 or value.max() >= num_partitions):
+        raise IndexingError(complain("dynamic_partition", "partitions", f"in [0, {num_partitions})",
+                                     f"{value.min()}..{value.max()}"))
+    return [getitem(t, wrap(value == p)) for p in range(num_partitions)]
+
+
+def dynamic_stitch(indices: Any, data: Any, name: str | None = None) -> Any:
+    """Rows put back to their places: out[indices[m][i]] = data[m][i]; later ones win.
+
+    >>> import adjoint as ad
+    >>> ad.dynamic_stitch([[0, 2], [1]], [[1., 3.], [2.]]).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    ids = [index_tensor("dynamic_stitch", i) for i in indices]
+    parts = [tensor(d) for d in data]
+    if len(ids) != len(parts) or not ids:
+        raise ShapeError(complain("dynamic_stitch", "indices and data", "lists of one length", f"{len(ids)} and {len(parts)}"))
+    rest = parts[0]._spec.shape[ids[0]._spec.ndim:]
+    size = max((int(i._look().max()) + 1 for i in ids if i._spec.size), default=0)
+    from .creation import zeros_of
+
+    out = zeros_of(spec((size, *rest), parts[0]._spec.dtype))
+    for i, d in zip(ids, parts):
+        out = record(SET.op(key=(TENSOR,)), out, d, i)
+    return out
+
+
+# ----------------------------------------------------------------------------------------------------------- scatter
+
+def _nd(name: str, indices: Any, shape: Shape) -> tuple[Key, list[Any], Shape]:
+    idx = index_tensor(name, indices)
+    parts = split_last(name, idx, len(shape))
+    for a, part in enumerate(parts):
+        check_range(name, part, shape[a], a)
+    key = (TENSOR,) * len(parts)
+    return key, parts, selected(shape, key, idx._spec.shape[:-1]) if parts else shape
+
+
+def _updates(name: str, updates: Any, part: Shape, dtype: DType | None) -> Any:
+    u = updates if isinstance(updates, Value) else convert(updates, dtype, True)
+    if dtype is not None and u._spec.dtype is not dtype:
+        u = cast(u, dtype)
+    if u._spec.shape != part:
+        if u._spec.ndim:
+            raise ShapeError(complain(name, "updates", f"of shape {part}", u._spec.shape))
+        u = broadcast_to(u, part)
+    return u
+
+
+def scatter(indices: Any, updates: Any, shape: Any, name: str | None = None) -> Any:
+    """Zeros of ``shape`` with ``updates`` added in where rows of indices say (TensorFlow's scatter_nd).
+
+        out[indices[i, 0], ..., indices[i, K - 1]] += updates[i]
+
+    indices  integers of shape (..., K)
+    updates  tensor of shape indices.shape[:-1] + shape[K:]
+
+    >>> import adjoint as ad
+    >>> ad.scatter([[1], [3], [1]], [1., 2., 3.], (4,)).tolist()
+    [0.0, 4.0, 0.0, 2.0]
+    """
+    dims = as_shape("scatter", shape)
+    key, parts, part = _nd("scatter", indices, dims)
+    return unindex(_updates("scatter", updates, part, None), key, tuple(parts), dims)
+
+
+def _tensor_scatter(name: str, x: Any, indices: Any, updates: Any) -> tuple[Any, Key, list[Any], Any]:
+    t = tensor(x)
+    key, parts, part = _nd(name, indices, t._spec.shape)
+    return t, key, parts, _updates(name, updates, part, t._spec.dtype)
+
+
+def tensor_scatter_add(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
+    """``tensor`` with ``updates`` added where rows of indices say; repeated indices add up.
+
+    indices  integers of shape (..., K);  updates  of shape indices.shape[:-1] + tensor.shape[K:]
+
+    >>> import adjoint as ad
+    >>> ad.tensor_scatter_add(ad.Tensor([1., 1., 1.]), [[0], [2]], [5., 6.]).tolist()
+    [6.0, 1.0, 7.0]
+    """
+    t, key, parts, u = _tensor_scatter("tensor_scatter_add", tensor, indices, updates)
+    return add(t, unindex(u, key, tuple(parts), t._spec.shape))
+
+
+def tensor_scatter_sub(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
+    """``tensor`` with ``updates`` subtracted where rows of indices say; repeated indices add up.
+
+    >>> import adjoint as ad
+    >>> ad.tensor_scatter_sub(ad.Tensor([1., 1., 1.]), [[0], [2]], [5., 6.]).tolist()
+    [-4.0, 1.0, -5.0]
+    """
+    t, key, parts, u = _tensor_scatter("tensor_scatter_sub", tensor, indices, updates)
+    return subtract(t, unindex(u, key, tuple(parts), t._spec.shape))
+
+
+def tensor_scatter_update(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
+    """``tensor`` with the places that rows of indices name replaced; of repeated ones the last stays.
+
+    >>> import adjoint as ad
+    >>> ad.tensor_scatter_update(ad.Tensor([1., 1., 1.]), [[0], [2]], [5., 6.]).tolist()
+    [5.0, 1.0, 6.0]
+    """
+    t, key, parts, u = _tensor_scatter("tensor_scatter_update", tensor, indices, updates)
+    return record(SET.op(key=key), t, u, *parts)
+
+
+def _extreme_infer(x: Spec, u: Spec, *idx: Spec, key: Key, largest: bool) -> Spec:
+    return x
+
+
+def _extreme_kernel(x: Any, u: Any, *idx: Any, key: Key, largest: bool) -> Any:
+    out = np.array(x)
+    try:
+        (np.maximum if largest else np.minimum).at(out, (*idx, Ellipsis), u)
+    except IndexError as error:
+        raise IndexingError(f"scatter: an index is outside the tensor of shape {out.shape}: {error}") from None
+    return out
+
+
+def _extreme_vjp(g: Any, y: Any, x: Any, u: Any, *idx: Any, key: Key, largest: bool) -> tuple[Any, ...]:
+    wx, wu = record(EXTREME_SHARES.op(key=key), y, x, u, *idx)
+    return (multiply(g, wx), multiply(index_op(g, key, idx), wu), *[None] * len(idx))
+
+
+def _shares_kernel(y: Any, x: Any, u: Any, *idx: Any, key: Key) -> Any:
+    hit_x, hit_u = (x == y), (u == y[(*idx, Ellipsis)])
+    count = hit_x.astype(np.float64)
+    np.add.at(count, (*idx, Ellipsis), hit_u)
+    share = (1.0 / np.maximum(count, 1.0)).astype(x.dtype)
+    return np.where(hit_x, share, share.dtype.type(0)), np.where(hit_u, share[(*idx, Ellipsis)], share.dtype.type(0))
+
+
+def _shares_infer(y: Spec, x: Spec, u: Spec, *idx: Spec, key: Key) -> tuple[Spec, Spec]:
+    return x, u
+
+
+def _shares_case(rng: Any) -> Any:
+    x, u, i = np.array([1.0, 5.0, 2.0]), np.array([1.0, 4.0, 4.0]), np.array([0, 2, 2])
+    return (_extreme_kernel(x, u, i, key=(TENSOR,), largest=True), x, u, i), {"key": (TENSOR,)}
+
+
+EXTREME_SHARES = Primitive(
+    "scatter_extreme_shares", _shares_infer, _shares_kernel, cases=(_shares_case,),
+    oracle=lambda y, x, u, *idx, key: _shares_kernel(y, x, u, *idx, key=key),
+    doc="How a cotangent is divided among those that equal the largest (or smallest) value.")
+
+EXTREME = Primitive(
+    "scatter_extreme", _extreme_infer, _extreme_kernel, vjp=_extreme_vjp,
+    cases=(lambda rng: ((rng.normal(size=(4, 2)), rng.normal(size=(3, 2)), np.array([0, 2, 2])),
+                        {"key": (TENSOR,), "largest": True}),
+           lambda rng: ((rng.normal(size=(4,)), rng.normal(size=(3,)), np.array([0, 2, 2])),
+                        {"key": (TENSOR,), "largest": False})),
+    oracle=lambda x, u, *idx, key, largest: _extreme_kernel(x, u, *idx, key=key, largest=largest),
+    doc="The larger (or smaller) of a tensor and what is scattered onto it; equal values share the cotangent evenly.")
+
+
+def tensor_scatter_max(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
+    """``tensor`` with each place that rows of indices name raised to the largest update for it.
+
+    Equal values share the gradient evenly.
+
+    >>> import adjoint as ad
+    >>> ad.tensor_scatter_max(ad.Tensor([1., 1., 9.]), [[0], [2]], [5., 6.]).tolist()
+    [5.0, 1.0, 9.0]
+    """
+    t, key, parts, u = _tensor_scatter("tensor_scatter_max", tensor, indices, updates)
+    return record(EXTREME.op(key=key, largest=True), t, u, *parts)
+
+
+def tensor_scatter_min(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
+    """``tensor`` with each place that rows of indices name lowered to the smallest update for it.
+
+    >>> import adjoint as ad
+    >>> ad.tensor_scatter_min(ad.Tensor([1., 1., 9.]), [[0], [2]], [5., 6.]).tolist()
+    [1.0, 1.0, 6.0]
+    """
+    t, key, parts, u = _tensor_scatter("tensor_scatter_min", tensor, indices, updates)
+    return record(EXTREME.op(key=key, largest=False), t, u, *parts)
+
+
+# --------------------------------------------------------------------------------------------------------------- pad
+
+Widths = tuple[tuple[int, int], ...]
+_MODES = {"constant": "constant", "reflect": "reflect", "symmetric": "symmetric", "edge": "edge"}
+
+
+def _pad_infer(x: Spec, widths: Widths, mode: str, value: Any) -> Spec:
+    return spec(tuple(n + a + b for n, (a, b) in zip(x.shape, widths)), x.dtype)
+
+
+def _pad_kernel(x: Any, widths: Widths, mode: str, value: Any) -> Any:
+    if mode == "constant":
+        out = np.full([n + a + b for n, (a, b) in zip(x.shape, widths)], value, x.dtype)
+        out[tuple([slice(a, a + n) for n, (a, _) in zip(x.shape, widths)])] = x
+        return out
+    return np.pad(x, widths, mode=mode)  # type: ignore[call-overload]
+
+
+def _inner(shape: Shape, widths: Widths) -> Key:
+    return normal_key(tuple(n + a + b for n, (a, b) in zip(shape, widths)),
+                      tuple((a, a + n, None) for n, (a, _) in zip(shape, widths)))
+
+
+def _pad_vjp(g: Any, y: Any, x: Any, widths: Widths, mode: str, value: Any) -> tuple[Any]:
+    if mode == "constant":
+        return (index_op(g, _inner(x._spec.shape, widths)),)
+    return (record(FOLD.op(widths=widths, mode=mode), g),)
+
+
+def _pad_batch(args: Any, axes: Any, widths: Widths, mode: str, value: Any) -> tuple[Any, int]:
+    k = axes[0]
+    return record(PAD.op(widths=(*widths[:k], (0, 0), *widths[k:]), mode=mode, value=value), args[0]), k
+
+
+PAD = Primitive(
+    "pad", _pad_infer, _pad_kernel, vjp=_pad_vjp, batch=_pad_batch,
+    jvp=lambda ts, y, x, widths, mode, value: record(PAD.op(widths=widths, mode=mode, value=0), ts[0]),
+    oracle=lambda x, widths, mode, value: np.pad(x, widths, mode=mode, **(
+        {"constant_values": value} if mode == "constant" else {})),
+    cases=tuple(
+        (lambda mode, value: lambda rng: ((rng.normal(size=(3, 4)),), {"widths": ((1, 2), (0, 2)), "mode": mode,
+                                                                       "value": value}))(mode, value)
+        for mode, value in (("constant", 0), ("constant", 2.5), ("reflect", 0), ("symmetric", 0), ("edge", 0))),
+    doc="A tensor with a border around it.")
+
+
+def _fold_kernel(g: Any, widths: Widths, mode: str) -> Any:
+    for axis, (a, b) in enumerate(widths):
+        if a or b:
+            n = g.shape[axis] - a - b
+            source = np.pad(np.arange(n), (a, b), mode=mode)  # type: ignore[call-overload]
+            z = np.zeros((n, *np.moveaxis(g, axis, 0).shape[1:]), g.dtype)
+            g = np.moveaxis(scatter_add(z, (TENSOR,), (source,), np.moveaxis(g, axis, 0)), 0, axis)
+    return g
+
+
+def _fold_vjp(h: Any, y: Any, g: Any, widths: Widths, mode: str) -> tuple[Any]:
+    return (record(PAD.op(widths=widths, mode=mode, value=0), h),)
+
+
+def _fold_batch(args: Any, axes: Any, widths: Widths, mode: str) -> tuple[Any, int]:
+    k = axes[0]
+    return record(FOLD.op(widths=(*widths[:k], (0, 0), *widths[k:]), mode=mode), args[0]), k
+
+
+FOLD = Primitive(
+    "fold_border", lambda g, widths, mode: spec(tuple(n - a - b for n, (a, b) in zip(g.shape, widths)), g.dtype),
+    _fold_kernel, vjp=_fold_vjp, linear=(0,), batch=_fold_batch, oracle=_fold_kernel,
+    cases=(lambda rng: ((rng.normal(size=(6, 6)),), {"widths": ((1, 2), (0, 2)), "mode": "reflect"}),),
+    doc="A border added back onto the elements it was copied from: the transpose of padding.")
+
+
+def pad(x: Any, paddings: Any, mode: str = "constant", constant_values: Any = 0, name: str | None = None) -> Any:
+    """``x`` with a border of ``paddings[k] = (before, after)`` elements on each axis k.
+
+    paddings         a pair for each axis; a single pair or number serves all axes
+    mode             "constant", "reflect" (without the edge), "symmetric" (with it) or "edge", in any case
+    constant_values  number or scalar tensor that fills a constant border
+
+    Raises ShapeError for paddings that are negative, of the wrong number, or wider than what is reflected.
+
+    >>> import adjoint as ad
+    >>> ad.pad(ad.Tensor([1., 2., 3.]), [(1, 2)], mode="reflect").tolist()
+    [2.0, 1.0, 2.0, 3.0, 2.0, 1.0]
+    """
+    t = tensor(x)
+    how = _MODES.get(mode.lower() if isinstance(mode, str) else "")
+    if how is None:
+        raise NotSupportedError(complain("pad", "mode", "'constant', 'reflect', 'symmetric' or 'edge'", repr(mode)))
+    n = t._spec.ndim
+    given = np.asarray(paddings._look() if isinstance(paddings, Value) else paddings)
+    if given.dtype.kind not in "iu" and given.size:
+        raise ShapeError(complain("pad", "paddings", "integers", paddings))
+    if given.size == 1 or given.shape == (2,):
+        given = np.broadcast_to(given if given.size == 2 else given.reshape(()), (n, 2))
+    if given.shape != (n, 2) and not (given.size == 0 and n == 0):
+        raise ShapeError(complain("pad", "paddings", f"a pair for each of the {n} axes", f"shape {given.shape}"))
+    widths = tuple((int(a), int(b)) for a, b in given)
+    for size, pair in zip(t._spec.shape, widths):
+        limit = size - 1 if how == "reflect" else size
+        if min(pair) < 0 or how in ("reflect", "symmetric") and max(pair) > limit or how == "edge" and not size and max(pair):
+            raise ShapeError(complain("pad", "paddings", "not negative" if min(pair) < 0 else f"at most {limit} on an axis of "
+                                      f"length {size}", pair))
+    if how != "constant":
+        return record(PAD.op(widths=widths, mode=how, value=0), t)
+    if isinstance(constant_values, (Value, np.ndarray)):
+        c = cast(constant_values, t._spec.dtype)
+        from .creation import ones_of
+
+        border = subtract(1, record(PAD.op(widths=widths, mode=how, value=0), ones_of(t._spec)))
+        return add(record(PAD.op(widths=widths, mode=how, value=0), t), multiply(border, c))
+    value = constant_values.item() if isinstance(constant_values, np.generic) else constant_values
+    return record(PAD.op(widths=widths, mode=how, value=value), t)
+
+
+# ----------------------------------------------------------------------------------------------------------- one_hot
+
+def _one_hot_kernel(i: Any, depth: int, axis: int, on: Any, off: Any, dtype: DType) -> Any:
+    hit = np.expand_dims(np.asarray(i), axis) == np.arange(depth).reshape([-1 if k == axis else 1 for k in range(i.ndim + 1)])
+    return np.where(hit, dtype.np.type(on), dtype.np.type(off))
+
+
+def _one_hot_batch(args: Any, axes: Any, depth: int, axis: int, **rest: Any) -> tuple[Any, int]:
+    k = axes[0]
+    moved = axis + 1 if axis > k else axis
+    y = record(ONE_HOT.op(depth=depth, axis=moved if axis > k else axis, **rest), args[0])
+    return y, k + 1 if axis <= k else k
+
+
+ONE_HOT = Primitive(
+    "one_hot", lambda i, depth, axis, on, off, dtype: spec((*i.shape[:axis], depth, *i.shape[axis:]), dtype),
+    _one_hot_kernel, batch=_one_hot_batch,
+    cases=(lambda rng: ((np.array([[0, 2], [5, -1]]),), {"depth": 3, "axis": 1, "on": 1, "off": 0,
+                                                         "dtype": _dtypes.float64}),),
+    oracle=lambda i, **p: np.moveaxis(np.where(
+        (np.asarray(i)[..., None] == np.arange(p["depth"])), p["on"], p["off"]), -1, p["axis"]).astype(p["dtype"].np),
+    doc="Indices as rows that hold one value at the index and another elsewhere.")
+
+
+def one_hot(indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: int | None = None,
+            dtype: Any = None, name: str | None = None) -> Any:
+    """Rows of length ``depth`` with ``on_value`` at the index and ``off_value`` elsewhere.
+
+    indices             integers of any shape; one outside [0, depth) gives a row without a hit
+    depth               length of the new axis
+    on_value, off_value numbers (1 and 0 by default) or scalar tensors, which get gradients
+    axis                where the new axis stands; last by default
+    dtype               float32 by default
+
+    >>> import adjoint as ad
+    >>> ad.one_hot([0, 2], 3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    idx = index_tensor("one_hot", indices)
+    n = int(depth)
+    if n < 0:
+        raise ShapeError(complain("one_hot", "depth", "not negative", n))
+    k = normalize_axis("one_hot", -1 if axis is None else axis, idx._spec.ndim + 1)
+    tensors = [v for v in (on_value, off_value) if isinstance(v, (Value, np.ndarray, np.generic))]
+    if dtype is None and tensors:
+        want = convert(tensors[0])._spec.dtype
+    else:
+        want = _dtypes.DEFAULT_FLOAT if dtype is None else as_dtype(dtype)
+    if any(isinstance(v, Value) for v in tensors):
+        hot = record(ONE_HOT.op(depth=n, axis=k, on=1, off=0, dtype=want), idx)
+        on = cast(1 if on_value is None else on_value, want)
+        off = cast(0 if off_value is None else off_value, want)
+        return add(multiply(hot, on), multiply(subtract(1, hot), off))
+    on = 1 if on_value is None else on_value.item() if hasattr(on_value, "item") else on_value
+    off = 0 if off_value is None else off_value.item() if hasattr(off_value, "item") else off_value
+    return record(ONE_HOT.op(depth=n, axis=k, on=on, off=off, dtype=want), idx)
+
+
+# ------------------------------------------------------------------------------------------- a variable's scatter updates
+
+def _slices(v: Variable, what: str, delta: Any) -> tuple[Any, Any]:
+    try:
+        values, indices = delta.values, delta.indices
+    except AttributeError:
+        raise TypeError(complain(f"{what} on {v.name}", "the argument", "an IndexedSlices", f"{delta!r:.60}")) from None
+    idx = index_tensor(what, indices)
+    check_range(what, idx, v._spec.shape[0] if v._spec.shape else 0, 0)
+    return idx, _updates(what, values, idx._spec.shape + v._spec.shape[1:], v._spec.dtype)
+
+
+def _scattered(v: Variable, key: Key, idx: tuple[Any, ...], u: Any, how: str) -> Variable:
+    if how == "update":
+        new = record(SET.op(key=key), v, u, *idx)
+    elif how in ("max", "min"):
+        new = record(EXTREME.op(key=key, largest=how == "max"), v, u, *idx)
+    else:
+        delta = record(UNINDEX.op(key=key, shape=v._spec.shape), u, *idx)
+        new = add(v, delta) if how == "add" else subtract(v, delta)
+    return v.assign(new)
+
+
+def _row_method(how: str, doc: str) -> Any:
+    def method(self: Variable, sparse_delta: Any, use_locking: bool = False, name: str | None = None) -> Variable:
+        idx, u = _slices(self, f"scatter_{how}", sparse_delta)
+        return _scattered(self, (TENSOR,), (idx,), u, how)
+
+    method.__name__, method.__doc__ = f"scatter_{how}", doc
+    return method
+
+
+def _nd_method(how: str, doc: str) -> Any:
+    def method(self: Variable, indices: Any, updates: Any, name: str | None = None) -> Variable:
+        what = f"scatter_nd_{how}"
+        key, parts, part = _nd(what, indices, self._spec.shape)
+        return _scattered(self, key, tuple(parts), _updates(what, updates, part, self._spec.dtype), how)
+
+    method.__name__, method.__doc__ = f"scatter_nd_{how}", doc
+    return method
+
+
+for _how, _doc in (("add", "Add to"), ("sub", "Subtract from"), ("update", "Replace"), ("max", "Raise to a maximum"),
+                   ("min", "Lower to a minimum")):
+    setattr(Variable, f"scatter_{_how}", _row_method(_how, f"{_doc} the rows that an IndexedSlices names."))
+    setattr(Variable, f"scatter_nd_{_how}", _nd_method(_how, f"{_doc} the places that rows of indices name."))
+del _how, _doc

@@ -1,4 +1,271 @@
-"""The erf and gamma families, sigmoid and its relatives."""
+"""The sigmoid family and the error functions: erf, erfc, erfcx, their inverses, the normal distribution."""
 from __future__ import annotations
 
-__all__: list[str] = []
+from math import factorial, pi, sqrt
+from typing import Any
+
+import numpy as np
+
+from .._graph import Primitive
+from .._trace import record
+from ._curves import (
+    curve, gauss_polynomial, gaussian, horner, inverse_gauss_polynomial, logistic_polynomial, scipy_special, wide,
+)
+from ._make import elementwise, elementwise_infer
+from .arithmetic import multiply, negative
+from .gamma import (
+    bessel_i0, bessel_i0e, bessel_i1, bessel_i1e, betainc, betaln, digamma, gamma, igamma, igammac, lgamma, polygamma,
+    sinc, trigamma, zeta,
+)
+
+__all__ = [
+    "bessel_i0", "bessel_i0e", "bessel_i1", "bessel_i1e", "betainc", "betaln", "digamma", "entr", "erf", "erfc",
+    "erfcinv", "erfcx", "erfinv", "expit", "gamma", "igamma", "igammac", "lgamma", "log_ndtr", "log_sigmoid", "logit",
+    "ndtr", "ndtri", "polygamma", "sigmoid", "sinc", "softplus", "trigamma", "zeta",
+]
+
+# -------------------------------------------------------------------------------------------------------- sigmoid family
+
+
+def sigmoid_kernel(x: Any, n: int) -> Any:
+    """The n-th derivative of the sigmoid. Built on e = exp(-|x|), which neither overflows nor cancels."""
+    a = np.abs(x)
+    e = np.exp(-a)
+    if n == 0:
+        return np.where(x >= 0, 1.0, e) / (1.0 + e)
+    r = 1.0 + e
+    if n == 1:
+        return e / (r * r)
+    if n == 2:
+        return np.copysign(1.0, x) * np.expm1(-a) * e / (r * r * r)
+    return e / (r * r) * horner(logistic_polynomial(n), np.tanh(0.5 * x))
+
+
+sigmoid = curve(
+    "sigmoid", sigmoid_kernel, narrow=lambda x: 1.0 / (1.0 + np.exp(-x)), oracle="scipy.special.expit",
+    domain=((-6.0, 6.0),),
+    doc="""The logistic function 1 / (1 + exp(-x)).
+    Its derivative is e / (1 + e)^2 with e = exp(-|x|), which keeps every digit where 1 - sigmoid(x) has none left.
+
+    >>> import adjoint as ad
+    >>> float(ad.sigmoid(ad.constant(0.0)))
+    0.5
+    """)
+expit = sigmoid
+
+
+def _softplus_kernel(x: Any) -> Any:
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _elementwise(name: str, kernel: Any, partials: Any, **more: Any) -> Any:
+    kernel = wide(kernel)
+    return elementwise(name, more.pop("arity", 1), kernel, partials, kinds="f", **more)
+
+
+softplus = _elementwise(
+    "softplus", _softplus_kernel, lambda y, x: (sigmoid(x),), oracle=lambda x: np.logaddexp(x, 0.0),
+    domain=((-6.0, 6.0),),
+    doc="The smooth ramp log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|)); its derivative is the sigmoid.")
+
+log_sigmoid = _elementwise(
+    "log_sigmoid", lambda x: -_softplus_kernel(-x), lambda y, x: (sigmoid(negative(x)),),
+    oracle=lambda x: -np.logaddexp(-x, 0.0), domain=((-6.0, 6.0),),
+    doc="The logarithm of the sigmoid, -softplus(-x); its derivative is sigmoid(-x).")
+
+
+def _logit_kernel(x: Any, n: int) -> Any:
+    if n == 0:
+        middle = np.abs(x - 0.5) < 0.25                  # 2x - 1 is exact there
+        return np.where(middle, 2.0 * np.arctanh(np.where(middle, 2.0 * x - 1.0, 0.0)), np.log(x) - np.log1p(-x))
+    inside = np.where((x >= 0) & (x <= 1), x, np.nan)
+    if n == 1:
+        return 1.0 / (inside * (1.0 - x))
+    if n == 2:
+        r = 1.0 / (inside * (1.0 - x))
+        return (2.0 * x - 1.0) * r * r
+    return factorial(n - 1) * ((1.0 - x) ** -n - (-inside) ** -n)
+
+
+logit = curve(
+    "logit", _logit_kernel, domain=((0.05, 0.95),), oracle="scipy.special.logit",
+    doc="The inverse of the sigmoid, log(x / (1 - x)); NaN outside [0, 1], infinite at its ends.")
+
+
+def _entr_kernel(x: Any, n: int) -> Any:
+    if n == 0:
+        return np.where(x > 0, -x * np.log(np.where(x > 0, x, 1.0)), np.where(x == 0, 0.0, np.where(x < 0, -np.inf, x)))
+    if n == 1:
+        return -np.log(x) - 1.0
+    return np.where(x >= 0, (-1) ** (n - 1) * factorial(n - 2) / x ** (n - 1), np.nan)
+
+
+entr = curve("entr", _entr_kernel, domain=((0.1, 3.0),), oracle="scipy.special.entr",
+             doc="The entropy term -x log(x); 0 at 0, -inf below.")
+
+# ------------------------------------------------------------------------------------------------------- error functions
+
+_ROOT_PI = sqrt(pi)
+_CUT = 60.0                                              # exp(-x^2 / 2) is zero beyond
+
+
+def erf_derivative(x: Any, n: int, sign: float = 1.0) -> Any:
+    """The n-th derivative of erf, n >= 1: Hermite polynomial times 2 / sqrt(pi) exp(-x^2)."""
+    c = np.clip(x, -_CUT, _CUT)
+    return gaussian(c, 2.0, horner(gauss_polynomial(n - 1, (sign * 2.0 / _ROOT_PI,), 2.0), c))
+
+
+erf = curve(
+    "erf", lambda x, n: erf_derivative(x, n) if n else scipy_special().erf(x), oracle="scipy.special.erf",
+    doc="The error function 2 / sqrt(pi) integral of exp(-t^2) from 0 to x.")
+
+
+def _erfc_kernel(x: Any, n: int) -> Any:
+    if n:
+        return erf_derivative(x, n, -1.0)
+    far = x > 1.0
+    c = np.where(far, np.minimum(x, _CUT), 1.0)
+    return np.where(far, gaussian(c, 2.0, scipy_special().erfcx(c)), scipy_special().erfc(np.where(far, 0.0, x)))
+
+
+erfc = curve("erfc", _erfc_kernel, oracle="scipy.special.erfc",
+             doc="The complement 1 - erf(x), accurate where it is small.")
+
+
+def erfc_ratios(x: Any, n: int, terms: int = 160) -> list[Any]:
+    """r_1 .. r_n with r_k = i^k erfc(x) / i^(k-1) erfc(x), the repeated integrals of erfc, for x >= 1.
+
+    From the recurrence 2k i^k erfc = i^(k-2) erfc - 2x i^(k-1) erfc, run backwards as a continued fraction of
+    positive terms (Abramowitz and Stegun 7.2.5).
+    """
+    r = np.zeros_like(x)
+    found = []
+    for k in range(terms, 0, -1):
+        r = 1.0 / (2.0 * x + 2.0 * (k + 1) * r) if k < terms else 1.0 / (x + np.sqrt(x * x + 2.0 * (k + 1)))
+        if k <= n:
+            found.append(r)
+    return found[::-1]
+
+
+def _erfcx_kernel(x: Any, n: int) -> Any:
+    y = scipy_special().erfcx(x)
+    if n == 0:
+        return y
+    before, now = y, 2.0 * x * y - 2.0 / _ROOT_PI
+    for k in range(2, n + 1):
+        before, now = now, 2.0 * (k - 1) * before + 2.0 * x * now
+    far = x > 0.75
+    product: Any = y
+    for k, r in enumerate(erfc_ratios(np.where(far, np.minimum(x, 1e150), 1.0), n), 1):
+        product = -2.0 * k * r * product
+    return np.where(far, product, now)
+
+
+erfcx = curve("erfcx", _erfcx_kernel, oracle="scipy.special.erfcx",
+              doc="The scaled complement exp(x^2) erfc(x); its derivatives are repeated integrals of erfc.")
+
+
+def _inverse(y: Any, first: Any, n: int, rate: float) -> Any:
+    return horner(inverse_gauss_polynomial(n, rate), y) * first ** n
+
+
+def _erfinv_kernel(x: Any, n: int) -> Any:
+    special = scipy_special()
+    y = special.erfinv(x)
+    if n == 0:
+        return y
+    a = np.abs(x)
+    first = 0.5 * _ROOT_PI * np.where(a < 0.5, np.exp(y * y), special.erfcx(np.abs(y)) / (1.0 - a))
+    return _inverse(y, np.where(a < 1, first, np.where(a == 1, np.inf, np.nan)), n, 2.0)
+
+
+erfinv = curve("erfinv", _erfinv_kernel, domain=((-0.9, 0.9),), oracle="scipy.special.erfinv",
+               doc="The inverse of erf on (-1, 1); infinite at the ends, NaN beyond.")
+
+
+def _erfcinv_kernel(x: Any, n: int) -> Any:
+    special = scipy_special()
+    y = special.erfcinv(x)
+    if n == 0:
+        return y
+    tail = np.minimum(x, 2.0 - x)
+    first = -0.5 * _ROOT_PI * np.where(tail > 0.5, np.exp(y * y), special.erfcx(np.abs(y)) / tail)
+    return _inverse(y, np.where(tail > 0, first, np.where(tail == 0, -np.inf, np.nan)), n, 2.0)
+
+
+erfcinv = curve("erfcinv", _erfcinv_kernel, domain=((0.1, 1.9),), oracle="scipy.special.erfcinv",
+                doc="The inverse of erfc on (0, 2); infinite at the ends, NaN beyond.")
+
+# --------------------------------------------------------------------------------------------------- normal distribution
+
+_ROOT_HALF = sqrt(0.5)
+_DENSITY = 1.0 / sqrt(2.0 * pi)
+
+
+def normal_cdf(x: Any) -> Any:
+    """Phi(x); below -1 as erfcx times an accurate Gaussian."""
+    far = x < -1.0
+    c = np.where(far, np.maximum(x, -_CUT), -1.0)
+    near = np.where(far, 0.0, x)
+    return np.where(far, gaussian(c, 1.0, 0.5 * scipy_special().erfcx(-_ROOT_HALF * c)),
+                    0.5 * scipy_special().erfc(-_ROOT_HALF * near))
+
+
+def normal_derivative(x: Any, n: int) -> Any:
+    """The n-th derivative of Phi, n >= 1."""
+    c = np.clip(x, -_CUT, _CUT)
+    return gaussian(c, 1.0, horner(gauss_polynomial(n - 1, (_DENSITY,), 1.0), c))
+
+
+ndtr = curve("ndtr", lambda x, n: normal_derivative(x, n) if n else normal_cdf(x), oracle="scipy.special.ndtr",
+             doc="The normal distribution function Phi(x) = erfc(-x / sqrt(2)) / 2.")
+
+
+def _ndtri_kernel(x: Any, n: int) -> Any:
+    special = scipy_special()
+    y = special.ndtri(x)
+    if n == 0:
+        return y
+    tail = np.minimum(x, 1.0 - x)
+    first = np.where(tail > 0.25, np.exp(0.5 * y * y), 0.5 * special.erfcx(_ROOT_HALF * np.abs(y)) / tail) / _DENSITY
+    return _inverse(y, np.where(tail > 0, first, np.where(tail == 0, np.inf, np.nan)), n, 1.0)
+
+
+ndtri = curve("ndtri", _ndtri_kernel, domain=((0.05, 0.95),), oracle="scipy.special.ndtri",
+              doc="The quantile of the normal distribution, the inverse of ndtr on (0, 1).")
+
+
+def _hazard_kernel(x: Any) -> Any:
+    """phi(x) / Phi(x), the derivative of log Phi."""
+    low = np.minimum(x, 0.0)
+    return np.where(x > 0, normal_derivative(x, 1) / normal_cdf(np.maximum(x, 0.0)),
+                    sqrt(2.0 / pi) / scipy_special().erfcx(-_ROOT_HALF * low))
+
+
+def _hazard_slope_kernel(x: Any) -> Any:
+    """-h (x + h), the derivative of h = phi / Phi; in the left tail x + h is sqrt(2) i erfc / erfc."""
+    h = _hazard_kernel(x)
+    far = x < -1.0
+    z = np.where(far, np.minimum(-_ROOT_HALF * x, 1e150), 1.0)
+    return np.where(far, -sqrt(2.0) * h * erfc_ratios(z, 1)[0], np.where(h > 0, -h * (np.minimum(x, 1e150) + h), -h))
+
+
+_HAZARD = Primitive(
+    "log_ndtr_derivative", elementwise_infer("log_ndtr_derivative", ("f",), "same"), wide(_hazard_kernel),
+    partials=lambda y, x: (record(_HAZARD_SLOPE.op(), x),), elementwise=True, domain=((-3.0, 3.0),),
+    doc="The derivative of log_ndtr, phi(x) / Phi(x).")
+_HAZARD_SLOPE = Primitive(
+    "log_ndtr_second_derivative", elementwise_infer("log_ndtr_second_derivative", ("f",), "same"),
+    wide(_hazard_slope_kernel), partials=lambda y, x: (_hazard_curvature(y, x),), elementwise=True,
+    domain=((-3.0, 3.0),), doc="The second derivative of log_ndtr.")
+
+
+def _hazard_curvature(slope: Any, x: Any) -> Any:
+    h = record(_HAZARD.op(), x)
+    return negative(multiply(slope, x + h) + multiply(h, slope + 1.0))
+
+
+log_ndtr = _elementwise(
+    "log_ndtr", lambda x: scipy_special().log_ndtr(x), lambda y, x: (record(_HAZARD.op(), x),),
+    oracle="scipy.special.log_ndtr", doc="The logarithm of the normal distribution function, log Phi(x).")
+

@@ -1,0 +1,463 @@
+"""The gamma family and its relatives: gamma, digamma, polygamma, incomplete gamma and beta, zeta, Bessel, sinc."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import comb, factorial, pi, sqrt
+from typing import Any
+
+import numpy as np
+
+from .._errors import DtypeError, NotSupportedError, complain
+from .._graph import Op, Primitive
+from .._trace import hooks, record
+from ._curves import cotangent_polynomial, curve, horner, scipy_special, tensor, wide
+from ._make import elementwise, elementwise_infer
+from .arithmetic import multiply, negative
+
+__all__ = [
+    "bessel_i0", "bessel_i0e", "bessel_i1", "bessel_i1e", "betainc", "betaln", "digamma", "gamma", "igamma", "igammac",
+    "lgamma", "polygamma", "sinc", "trigamma", "zeta",
+]
+
+
+def _primitive(name: str, arity: int, kernel: Any, partials: Any, *, doc: str, domain: Any, oracle: Any = None,
+               cases: Any = ()) -> Primitive:
+    kernel = wide(kernel)
+    return Primitive(name, elementwise_infer(name, ("f",) * arity, "same"), kernel, partials=partials,
+                     elementwise=True, domain=domain, oracle=oracle, cases=cases, doc=doc)
+
+
+def _unavailable_kernel(x: Any, name: str, argument: str) -> Any:
+    raise NotSupportedError(f"{name}: the derivative with respect to {argument} is not available; pass "
+                            f"stop_gradient({argument}) if it is meant to be constant")
+
+
+_UNAVAILABLE = Primitive(
+    "unavailable", lambda x, name, argument: x, _unavailable_kernel, partials=lambda y, x, name, argument: (None,),
+    elementwise=True, doc="Stands for a derivative that nobody wrote: an error when its value is needed.")
+
+
+def _unavailable(name: str, argument: str, x: Any) -> Any:
+    return record(_UNAVAILABLE.op(name=name, argument=argument), x)
+
+
+def _broadcast(name: str, op: Op, *xs: Any) -> Any:
+    """Record an elementwise operation of several arguments, brought to one dtype."""
+    ts = list(xs)
+    for k in range(1, len(ts)):
+        ts[0], ts[k] = hooks.convert_pair(op, ts[0], ts[k])
+    ts[1:] = [hooks.convert_pair(op, ts[0], t)[1] for t in ts[1:]]
+    return record(op, *ts)
+
+
+# --------------------------------------------------------------------------------------------------------------- gamma
+
+
+def _cot_pi(x: Any) -> Any:
+    """cot(pi x), its argument reduced exactly."""
+    r = x - np.rint(x)
+    near = np.abs(r) < 0.25
+    t = np.tan(pi * np.where(near, r, np.copysign(0.5 - np.abs(r), r)))
+    return np.where(near, 1.0 / t, t)
+
+
+def polygamma_kernel(x: Any, n: int) -> Any:
+    """psi^(n)(x); left of 1/2 by reflection: psi^(n)(x) = (-1)^n psi^(n)(1 - x) - pi d^n/dx^n cot(pi x)."""
+    special = scipy_special()
+    if n == 0:
+        return special.psi(x)
+    left = x < 0
+    sign = (-1.0) ** n
+    right = -sign * factorial(n) * special.zeta(n + 1.0, np.where(left, 1.0 - x, np.abs(x)))
+    if not np.any(left):
+        return np.where(x == 0, _at_pole(x, n), right)
+    mirrored = sign * right - pi ** (n + 1) * horner(cotangent_polynomial(n), _cot_pi(np.where(left, x, 0.5)))
+    pole = (x <= 0) & (x == np.rint(x))
+    return np.where(pole, _at_pole(x, n), np.where(left, mirrored, right))
+
+
+def _at_pole(x: Any, n: int) -> Any:
+    """At 0, -1, ...: +inf from both sides for odd n; for even n the sides differ: by the sign of zero, else NaN."""
+    return np.inf if n % 2 else np.where(x == 0, -np.copysign(np.inf, x), np.nan)
+
+
+_POLYGAMMA = _primitive(
+    "polygamma", 1, lambda x, n: polygamma_kernel(x, n), lambda y, x, n: (record(_POLYGAMMA.op(n=n + 1), x),),
+    domain=(), oracle=lambda x, n: scipy_special().polygamma(n, x),
+    cases=tuple((lambda rng, n=n: ((rng.uniform(0.5, 4.0, (3, 2)),), {"n": n})) for n in (1, 2, 3)),
+    doc="The n-th derivative of digamma.")
+
+
+@lru_cache(64)
+def _polygamma_op(n: Any) -> Op:
+    if isinstance(n, float) and n.is_integer():
+        n = int(n)
+    try:
+        k = n.__index__()
+    except AttributeError:
+        raise DtypeError(complain("polygamma", "n", "an integer, the order of the derivative", repr(n))) from None
+    if k < 0:
+        raise DtypeError(complain("polygamma", "n", "at least 0", k))
+    return _POLYGAMMA.op(n=k) if k else digamma.primitive.op()
+
+
+def polygamma(n: int, x: Any) -> Any:
+    """The polygamma function psi^(n)(x), the n-th derivative of digamma.
+
+    n   integer >= 0, a Python number
+    x   tensor of floats
+
+    Raises DtypeError for an n that is not a whole number. Differentiable in x to any order. Left of 0 by reflection.
+
+    >>> import adjoint as ad
+    >>> round(float(ad.polygamma(1, ad.constant(1.0))), 4)
+    1.6449
+    """
+    return record(_polygamma_op(n), tensor(x))
+
+
+def trigamma(x: Any) -> Any:
+    """The trigamma function, the derivative of digamma.
+
+    >>> import adjoint as ad
+    >>> round(float(ad.trigamma(ad.constant(1.0))), 4)
+    1.6449
+    """
+    return record(_POLYGAMMA.op(n=1), tensor(x))
+
+
+def _elementwise(name: str, kernel: Any, partials: Any, **more: Any) -> Any:
+    return elementwise(name, more.pop("arity", 1), wide(kernel), partials, kinds="f", **more)
+
+
+digamma = _elementwise(
+    "digamma", lambda x: polygamma_kernel(x, 0), lambda y, x: (record(_POLYGAMMA.op(n=1), x),), domain=((0.5, 4.0),),
+    oracle="scipy.special.psi", doc="The digamma function psi(x), the derivative of log Gamma(x).")
+
+lgamma = _elementwise(
+    "lgamma", lambda x: scipy_special().gammaln(x), lambda y, x: (digamma(x),), domain=((0.5, 4.0),),
+    oracle="scipy.special.gammaln", doc="The logarithm of |Gamma(x)|; its derivative is digamma.")
+
+
+def _gamma_kernel(x: Any, n: int) -> Any:
+    return scipy_special().gamma(x) * _bell(n, [polygamma_kernel(x, k) for k in range(n)])
+
+
+gamma = curve("gamma", _gamma_kernel, domain=((0.5, 4.0),), oracle="scipy.special.gamma",
+              doc="The gamma function, (x - 1)! for whole x.")
+
+
+def _gap_kernel(a: Any, b: Any, n: int) -> Any:
+    return polygamma_kernel(a, n) - polygamma_kernel(a + b, n)
+
+
+_GAP = _primitive(
+    "polygamma_gap", 2, _gap_kernel,
+    lambda y, a, b, n: (record(_GAP.op(n=n + 1), a, b), negative(record(_POLYGAMMA.op(n=n + 1), a + b))), domain=(),
+    cases=(lambda rng: ((rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2))), {"n": 0}),),
+    doc="psi^(n)(a) - psi^(n)(a + b).")
+
+_betaln = _elementwise(
+    "betaln", lambda a, b: scipy_special().betaln(a, b),
+    lambda y, a, b: (record(_GAP.op(n=0), a, b), record(_GAP.op(n=0), b, a)), arity=2,
+    domain=((0.5, 3.0), (0.5, 3.0)), oracle="scipy.special.betaln",
+    doc="The logarithm of the beta function, log |Gamma(a) Gamma(b) / Gamma(a + b)|.")
+betaln = _betaln
+
+# --------------------------------------------------------------------------------------------------- incomplete gamma
+
+
+@lru_cache(2)
+def _half_line() -> tuple[Any, Any]:
+    """Nodes and weights of double-exponential quadrature on (0, inf)."""
+    t = np.linspace(-4.5, 4.0, 257)
+    s = np.exp(0.5 * pi * np.sinh(t))
+    return s, s * 0.5 * pi * np.cosh(t) * (t[1] - t[0])
+
+
+def _bell(n: int, cumulants: list[Any]) -> Any:
+    """The complete Bell polynomial: exp(-l) d^n exp(l) from the derivatives of l."""
+    bell: list[Any] = [1.0]
+    for k in range(n):
+        bell.append(sum(comb(k, j) * bell[k - j] * cumulants[j] for j in range(k + 1)))
+    return bell[n]
+
+
+def _gamma_cumulants(a: Any, n: int) -> list[Any]:
+    return [-polygamma_kernel(a, k) for k in range(n)]
+
+
+def _igamma_slope_kernel(a: Any, x: Any, n: int) -> Any:
+    """d^n P(a, x)/da^n: the integral of the density's derivative over (0, x), or, negated, over (x, inf) right of the
+    mean. With t = x exp(-s) and t = x exp(s) the integrands decay at both ends."""
+    a, x = np.broadcast_arrays(a, x)
+    s, weights = _half_line()
+    cumulants = [c[..., None] for c in _gamma_cumulants(a, n)]
+    low = (x < a)[..., None]
+    log_t = np.log(np.where(x > 0, x, 1.0))[..., None] + np.where(low, -s, s)
+    cumulants[0] = cumulants[0] + log_t
+    power = a[..., None] * log_t - np.exp(np.minimum(log_t, 700.0)) - scipy_special().gammaln(a)[..., None]
+    values = np.where(power > -745.0, np.exp(np.minimum(power, 700.0)) * _bell(n, cumulants), 0.0)
+    total = np.sum(values * weights, axis=-1)
+    return np.where(x > 0, np.where(x < a, total, -total), np.where(x == 0, 0.0, np.nan))
+
+
+def _density_kernel(a: Any, x: Any, n: int) -> Any:
+    special = scipy_special()
+    p = np.exp(special.xlogy(a - 1.0, x) - x - special.gammaln(a))
+    if n == 0:
+        return p
+    cumulants = _gamma_cumulants(a, n)
+    cumulants[0] = cumulants[0] + np.log(x)
+    return p * _bell(n, cumulants)
+
+
+def _density_slope(y: Any, a: Any, x: Any, n: int) -> Any:
+    slope = y * ((a - 1.0) - x) / x
+    return slope if n == 0 else slope + record(_DENSITY.op(n=n - 1), a, x) * n / x
+
+
+_DENSITY = _primitive(
+    "gamma_density", 2, _density_kernel,
+    lambda y, a, x, n: (record(_DENSITY.op(n=n + 1), a, x), _density_slope(y, a, x, n)), domain=(),
+    cases=tuple((lambda rng, n=n: ((rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2))), {"n": n}))
+                for n in (0, 1)),
+    doc="The density x^(a-1) exp(-x) / Gamma(a) of the gamma distribution, differentiated n times with respect to a.")
+_IGAMMA_SLOPE = _primitive(
+    "igamma_derivative", 2, _igamma_slope_kernel,
+    lambda y, a, x, n: (record(_IGAMMA_SLOPE.op(n=n + 1), a, x), record(_DENSITY.op(n=n), a, x)), domain=(),
+    cases=(lambda rng: ((rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2))), {"n": 1}),),
+    doc="The n-th derivative of igamma(a, x) with respect to a, by double-exponential quadrature.")
+
+_igamma = _elementwise(
+    "igamma", lambda a, x: scipy_special().gammainc(a, x),
+    lambda y, a, x: (record(_IGAMMA_SLOPE.op(n=1), a, x), record(_DENSITY.op(n=0), a, x)), arity=2,
+    domain=((0.5, 3.0), (0.5, 3.0)), oracle="scipy.special.gammainc",
+    doc="The regularized lower incomplete gamma function P(a, x).\n"
+        "The derivative in x is the gamma density; the one in a is an integral, by quadrature.")
+_igammac = _elementwise(
+    "igammac", lambda a, x: scipy_special().gammaincc(a, x),
+    lambda y, a, x: (negative(record(_IGAMMA_SLOPE.op(n=1), a, x)), negative(record(_DENSITY.op(n=0), a, x))), arity=2,
+    domain=((0.5, 3.0), (0.5, 3.0)), oracle="scipy.special.gammaincc",
+    doc="The regularized upper incomplete gamma function Q(a, x) = 1 - P(a, x).")
+igamma, igammac = _igamma, _igammac
+
+# ---------------------------------------------------------------------------------------------------- incomplete beta
+
+
+def _mixed_bell(m: int, n: int, cumulant: Callable[[int, int], Any]) -> Any:
+    """exp(-l) d^(m+n) exp(l) / da^m db^n from the mixed derivatives of l."""
+    if m + n == 0:
+        return 1.0
+    first = m > 0
+    p, q = (m - 1, n) if first else (m, n - 1)
+    total: Any = 0.0
+    for j in range(p + 1):
+        for k in range(q + 1):
+            factor = cumulant(j + 1, k) if first else cumulant(j, k + 1)
+            total = total + comb(p, j) * comb(q, k) * _mixed_bell(p - j, q - k, cumulant) * factor
+    return total
+
+
+def _beta_log(a: Any, b: Any, log_x: Any, log_rest: Any, m: int, n: int) -> Any:
+    """The mixed derivatives of the log-density (a-1) log x + (b-1) log(1-x) - log B(a, b)."""
+    shared = polygamma_kernel(a + b, m + n - 1)
+    if m and n:
+        return shared
+    own = shared - polygamma_kernel(a if m else b, m + n - 1)
+    return own + (log_x if m else log_rest) if m + n == 1 else own
+
+
+def _beta_density_kernel(a: Any, b: Any, x: Any, m: int, n: int) -> Any:
+    special = scipy_special()
+    p = np.exp(special.xlogy(a - 1.0, x) + special.xlog1py(b - 1.0, -x) - special.betaln(a, b))
+    return p * _mixed_bell(m, n, lambda j, k: _beta_log(a, b, np.log(x), np.log1p(-x), j, k))
+
+
+def _beta_density_slope(y: Any, a: Any, b: Any, x: Any, m: int, n: int) -> Any:
+    slope = y * ((a - 1.0) / x - (b - 1.0) / (1.0 - x))
+    if m:
+        slope = slope + record(_BETA_DENSITY.op(m=m - 1, n=n), a, b, x) * m / x
+    if n:
+        slope = slope - record(_BETA_DENSITY.op(m=m, n=n - 1), a, b, x) * n / (1.0 - x)
+    return slope
+
+
+def _betainc_slope_kernel(a: Any, b: Any, x: Any, m: int, n: int) -> Any:
+    """d^(m+n) I_x(a, b) / da^m db^n, integrated from the nearer end with t = x exp(-s)."""
+    a, b, x = np.broadcast_arrays(a, b, x)
+    high = x > a / (a + b)
+    nodes, weights = _half_line()
+    near = np.where(high, 1.0 - x, x)[..., None]
+    log_t = np.log(np.where(near > 0, near, 1.0)) - nodes
+    log_rest = np.log1p(-np.minimum(np.exp(log_t), 1.0 - 1e-16))
+    a_, b_, side = a[..., None], b[..., None], high[..., None]
+    log_x, log_1x = np.where(side, log_rest, log_t), np.where(side, log_t, log_rest)
+    power = (a_ - 1.0) * log_x + (b_ - 1.0) * log_1x + log_t - scipy_special().betaln(a_, b_)
+    bell = _mixed_bell(m, n, lambda j, k: _beta_log(a_, b_, log_x, log_1x, j, k))
+    total = np.sum(np.where(power > -745.0, np.exp(power) * bell, 0.0) * weights, axis=-1)
+    total = np.where(high, -total, total)
+    return np.where((x > 0) & (x < 1), total, np.where((x == 0) | (x == 1), 0.0, np.nan))
+
+
+def _beta_case(m: int, n: int) -> Any:
+    return lambda rng: ((rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.1, 0.9, (3, 2))),
+                        {"m": m, "n": n})
+
+
+_BETA_DENSITY = _primitive(
+    "beta_density", 3, _beta_density_kernel,
+    lambda y, a, b, x, m, n: (record(_BETA_DENSITY.op(m=m + 1, n=n), a, b, x),
+                              record(_BETA_DENSITY.op(m=m, n=n + 1), a, b, x),
+                              _beta_density_slope(y, a, b, x, m, n)), domain=(), cases=(_beta_case(0, 0), _beta_case(1, 1)),
+    doc="The density of the beta distribution, differentiated m times with respect to a and n times to b.")
+_BETAINC_SLOPE = _primitive(
+    "betainc_derivative", 3, _betainc_slope_kernel,
+    lambda y, a, b, x, m, n: (record(_BETAINC_SLOPE.op(m=m + 1, n=n), a, b, x),
+                              record(_BETAINC_SLOPE.op(m=m, n=n + 1), a, b, x),
+                              record(_BETA_DENSITY.op(m=m, n=n), a, b, x)), domain=(), cases=(_beta_case(1, 0),),
+    doc="The derivative of betainc of order m in a and n in b, by double-exponential quadrature.")
+_BETAINC = _primitive(
+    "betainc", 3, lambda a, b, x: scipy_special().betainc(a, b, x),
+    lambda y, a, b, x: (record(_BETAINC_SLOPE.op(m=1, n=0), a, b, x), record(_BETAINC_SLOPE.op(m=0, n=1), a, b, x),
+                        record(_BETA_DENSITY.op(m=0, n=0), a, b, x)),
+    domain=((0.5, 3.0), (0.5, 3.0), (0.1, 0.9)), oracle="scipy.special.betainc",
+    doc="The regularized incomplete beta function I_x(a, b).")
+
+
+def betainc(a: Any, b: Any, x: Any) -> Any:
+    """The regularized incomplete beta function I_x(a, b), elementwise with broadcasting.
+
+    a, b   positive;  x   in [0, 1]
+
+    The derivative in x is the beta density; those in a and b are integrals, by quadrature.
+
+    >>> import adjoint as ad
+    >>> round(float(ad.betainc(2.0, 2.0, ad.constant(0.5))), 4)
+    0.5
+    """
+    return _broadcast("betainc", _BETAINC.op(), a, b, x)
+
+
+_ZETA = _primitive(
+    "zeta", 2, lambda s, q: scipy_special().zeta(s, q),
+    lambda y, s, q: (lambda t: _unavailable("zeta", "x", t), negative(multiply(s, record(_ZETA.op(), s + 1.0, q)))),
+    domain=(), oracle="scipy.special.zeta", doc="The Hurwitz zeta function.")
+
+
+def zeta(x: Any, q: Any) -> Any:
+    """The Hurwitz zeta function, the sum over n >= 0 of (n + q)^(-x).
+
+    The derivative in q is -x zeta(x + 1, q); a gradient in x raises NotSupportedError.
+
+    >>> import adjoint as ad
+    >>> round(float(ad.zeta(2.0, ad.constant(1.0))), 4)
+    1.6449
+    """
+    return _broadcast("zeta", _ZETA.op(), x, q)
+
+
+# -------------------------------------------------------------------------------------------------------------- Bessel
+
+_BESSEL = _primitive(
+    "bessel_iv", 1, lambda x, n: scipy_special().iv(n, x),
+    lambda y, x, n: (multiply(record(_BESSEL.op(n=abs(n - 1)), x) + record(_BESSEL.op(n=n + 1), x), 0.5),), domain=(),
+    oracle=lambda x, n: scipy_special().iv(n, x),
+    cases=(lambda rng: ((rng.uniform(-3, 3, (3, 2)),), {"n": 2}),), doc="The modified Bessel function I_n of whole order.")
+
+
+def _bessel_scaled_slope(x: Any, n: int) -> Any:
+    """d/dx of exp(-|x|) I_n(x), n = 0 or 1; for large |x| from the asymptotic series (DLMF 10.40.1)."""
+    special = scipy_special()
+    a = np.abs(x)
+    i0, i1 = special.i0e(a), special.i1e(a)
+    near = (i1 - i0) if n == 0 else (i0 - np.where(a > 0, i1 / np.where(a > 0, a, 1.0), 0.5) - i1)
+    far = np.maximum(a, 30.0)
+    term, total, mu = 1.0, np.zeros_like(far), 4.0 * n * n
+    scale = 1.0 / (sqrt(2.0 * pi) * np.sqrt(far) * far)
+    power = np.ones_like(far)
+    for k in range(16):
+        total = total - (k + 0.5) * term * power
+        term *= -(mu - (2 * k + 1) ** 2) / ((k + 1) * 8.0)
+        power = power / far
+    slope = np.where(a > 30.0, scale * total, near)
+    return slope * np.where(x > 0, 1.0, np.where(x < 0, -1.0, 0.0)) if n == 0 else slope
+
+
+_SCALED_SLOPE = _primitive(
+    "bessel_ine_derivative", 1, lambda x, n: _bessel_scaled_slope(x, n),
+    lambda y, x, n: (_bessel_scaled_curvature(y, x, n),), domain=(),
+    cases=(lambda rng: ((rng.uniform(0.5, 3, (3, 2)),), {"n": 0}), lambda rng: ((rng.uniform(0.5, 3, (3, 2)),), {"n": 1})),
+    doc="The derivative of exp(-|x|) I_n(x), n = 0 or 1.")
+
+
+def _bessel_scaled_curvature(slope: Any, x: Any, n: int) -> Any:
+    """From Bessel's equation: with s = sign(x), f = e^{-|x|} I_n: f'' = -(2s + 1/x) f' + (n^2/x^2 - s/x) f."""
+    s = record(_SIGN.op(), x)
+    f = record((bessel_i0e if n == 0 else bessel_i1e).primitive.op(), x)
+    return (n * n / (x * x) - s / x) * f - (2.0 * s + 1.0 / x) * slope
+
+
+_SIGN = _primitive("sign_of", 1, np.sign, lambda y, x: (None,), domain=((0.5, 3.0),), oracle="numpy.sign",
+                   doc="The sign of x, as a constant.")
+
+bessel_i0 = _elementwise(
+    "bessel_i0", lambda x: scipy_special().i0(x), lambda y, x: (record(_BESSEL.op(n=1), x),),
+    oracle="scipy.special.i0", doc="The modified Bessel function I_0.")
+bessel_i1 = _elementwise(
+    "bessel_i1", lambda x: scipy_special().i1(x),
+    lambda y, x: (multiply(record(_BESSEL.op(n=0), x) + record(_BESSEL.op(n=2), x), 0.5),),
+    oracle="scipy.special.i1", doc="The modified Bessel function I_1.")
+bessel_i0e = _elementwise(
+    "bessel_i0e", lambda x: scipy_special().i0e(x), lambda y, x: (record(_SCALED_SLOPE.op(n=0), x),),
+    domain=((0.5, 3.0),), oracle="scipy.special.i0e", doc="The scaled Bessel function exp(-|x|) I_0(x).")
+bessel_i1e = _elementwise(
+    "bessel_i1e", lambda x: scipy_special().i1e(x), lambda y, x: (record(_SCALED_SLOPE.op(n=1), x),),
+    domain=((0.5, 3.0),), oracle="scipy.special.i1e", doc="The scaled Bessel function exp(-|x|) I_1(x).")
+
+# ---------------------------------------------------------------------------------------------------------------- sinc
+
+
+def spherical_kernel(x: Any, n: int) -> Any:
+    """The spherical Bessel function j_n(pi x): upward recurrence away from 0, where it is stable, else the series."""
+    z = pi * x
+    far = np.abs(z) > n + 1.0
+    r = np.where(np.isfinite(x), x, 0.0)
+    k = np.rint(r)
+    sign = 1.0 - 2.0 * np.abs(np.fmod(k, 2.0))
+    sine, cosine = sign * np.sin(pi * (r - k)), sign * np.cos(pi * (r - k))
+    big = np.where(far, z, 1.0)
+    before, now = sine / big, sine / big / big - cosine / big
+    for m in range(1, n):
+        before, now = now, (2 * m + 1) * now / big - before
+    up = before if n == 0 else now
+    small = np.where(far, 0.0, z)
+    q = -0.5 * small * small
+    term: Any = small ** n / float(np.prod(np.arange(1.0, 2 * n + 2, 2)))
+    series = term
+    for m in range(1, 12 + n):
+        term = term * q / (m * (2 * n + 2 * m + 1))
+        series = series + term
+    return np.where(np.isinf(x), 0.0, np.where(far, up, series))
+
+
+_SPHERICAL = _primitive(
+    "spherical_bessel", 1, lambda x, n: spherical_kernel(x, n), lambda y, x, n: (spherical_slope(x, n),), domain=(),
+    oracle=lambda x, n: scipy_special().spherical_jn(n, np.pi * x),
+    cases=tuple((lambda rng, n=n: ((rng.uniform(0.1, 3, (3, 2)),), {"n": n})) for n in (1, 2)),
+    doc="The spherical Bessel function j_n(pi x).")
+
+
+def spherical_slope(x: Any, n: int) -> Any:
+    """d/dx j_n(pi x) = pi (n j_(n-1) - (n+1) j_(n+1)) / (2n+1): no division by x, so 0 is no special place."""
+    after = record(_SPHERICAL.op(n=n + 1), x)
+    if n == 0:
+        return after * -pi
+    before = sinc(x) if n == 1 else record(_SPHERICAL.op(n=n - 1), x)
+    return before * (pi * n / (2 * n + 1)) - after * (pi * (n + 1) / (2 * n + 1))
+
+
+sinc = _elementwise(
+    "sinc", lambda x: spherical_kernel(x, 0), lambda y, x: (spherical_slope(x, 0),), oracle="numpy.sinc",
+    doc="The normalized sinc sin(pi x) / (pi x), 1 at 0; its argument is reduced exactly.")

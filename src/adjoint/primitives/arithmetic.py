@@ -32,7 +32,7 @@ def wide(f: Callable[..., Any]) -> Callable[..., Any]:
         up = _UP.get(x.dtype.char)
         if up is None:
             return f(*xs, **params)
-        if all([v.ndim == 0 for v in xs]):
+        if all(v.ndim == 0 for v in xs):
             return x.dtype.type(f(*[up(v) for v in xs], **params))
         return f(*[v.astype(up) for v in xs], **params).astype(x.dtype)
 
@@ -144,22 +144,23 @@ def divide(x: Any, y: Any) -> Any:
 
 
 reciprocal = elementwise(
-    "reciprocal", 1, lambda x: np.true_divide(x.dtype.type(1), x), lambda r, x: (negative(r / x),), oracle="numpy.reciprocal",
-    domain=((0.5, 3.0),), lower=lambda s, x: 1 / x, doc=example("The reciprocal 1 / x.", "float(ad.reciprocal(4.0))", "0.25"))
+    "reciprocal", 1, lambda x: np.true_divide(x.dtype.type(1), x), lambda r, x: (negative(r / x),),
+    oracle="numpy.reciprocal", domain=((0.5, 3.0),), lower=lambda s, x: 1 / x,
+    doc=example("The reciprocal 1 / x.", "float(ad.reciprocal(4.0))", "0.25"))
 
 
 def _divide_no_nan_kernel(x: Any, y: Any) -> Any:
     return np.where(y == 0, x.dtype.type(0), np.true_divide(x, y))
 
 
-divide_no_nan = elementwise(
+divide_no_nan: Any = elementwise(
     "divide_no_nan", 2, _divide_no_nan_kernel,
     lambda r, x, y: (lambda t: divide_no_nan(t, y), negative(divide_no_nan(r, y))), domain=((-3.0, 3.0), (0.5, 3.0)),
     oracle="numpy.divide",
     doc=example("The quotient x / y, and 0 where y is 0.", "float(ad.divide_no_nan(3.0, 0.0))", "0.0",
                 "The derivatives are 0 there too."))
 
-multiply_no_nan = elementwise(
+multiply_no_nan: Any = elementwise(
     "multiply_no_nan", 2, lambda x, y: np.where(y == 0, y.dtype.type(0), np.multiply(x, y)),
     lambda r, x, y: (lambda t: multiply_no_nan(t, y), lambda t: multiply_no_nan(x, t)), oracle="numpy.multiply",
     doc=example("The product x * y, and 0 where y is 0 even if x is infinite or NaN.",

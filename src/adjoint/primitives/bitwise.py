@@ -55,4 +55,5 @@ bitwise_left_shift = _shift(
 
 bitwise_right_shift = _shift(
     "bitwise_right_shift", np.right_shift, "rshift",
-    example("The bits of x moved down by y places, x >> y; the sign is kept.", "int(ad.bitwise_right_shift(-8, 1))", "-4"))
+    example("The bits of x moved down by y places, x >> y; the sign is kept.", "int(ad.bitwise_right_shift(-8, 1))",
+            "-4"))

@@ -98,7 +98,7 @@ logical_not = _logic("logical_not", arity=1, kernel=np.logical_not, oracle="nump
 
 def _where_infer(c: Spec, x: Spec, y: Spec) -> Spec:
     if c.dtype.kind != "b":
-        raise DtypeError(complain("where", "the condition", "boolean", c.dtype.name, "compare it with something, x > 0"))
+        raise DtypeError(complain("where", "the condition", "boolean", c.dtype.name, "write a comparison, x > 0"))
     if x.dtype is not y.dtype:
         raise DtypeError(complain("where", "the branches", "of one dtype", f"{x.dtype.name} and {y.dtype.name}"))
     return spec(broadcast_shapes("where", c.shape, x.shape, y.shape), x.dtype)
@@ -143,7 +143,7 @@ def operands(name: str, *values: Any) -> list[Any]:
 def where(condition: Any, x: Any, y: Any) -> Any:
     """``x`` where ``condition`` holds and ``y`` where it does not.
 
-    condition: boolean tensor; x, y: tensors, arrays or Python scalars (which take the other's dtype); the three broadcast.
+    condition: boolean tensor; x, y: tensors, arrays or Python scalars (which take the other's dtype); all broadcast.
     The branch that is not taken gets a cotangent of exactly zero.
     Raises DtypeError when the condition is not boolean, ShapeError for shapes that do not broadcast.
 
@@ -218,8 +218,8 @@ _CLIP, _CLIP_BELOW, _CLIP_ABOVE = CLIP.op(), CLIP_BELOW.op(), CLIP_ABOVE.op()
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """``x`` brought into the interval from ``min`` to ``max``: minimum(maximum(x, min), max).
 
-    min, max: None (no bound), Python scalars or tensors; all broadcast. The derivative in x is 1 inside and at the bounds,
-    0 outside; a bound's is 1 where it is in force. NaN stays NaN; where min > max the result is max.
+    min, max: None (no bound), Python scalars or tensors; all broadcast. The derivative in x is 1 inside and at the
+    bounds, 0 outside; a bound's is 1 where it is in force. NaN stays NaN; where min > max the result is max.
     Raises ShapeError for shapes that do not broadcast, DtypeError for booleans and complex numbers.
 
     >>> import adjoint as ad

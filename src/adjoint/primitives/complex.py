@@ -27,8 +27,8 @@ def _part(name: str, kernel: Any, vjp: Any, doc: str) -> Any:
         check_kind(name, x.dtype, "fc")
         return spec(x.shape, x.dtype.real_dtype)
 
-    return Primitive(name, infer, kernel, vjp=vjp, linear=(0,), elementwise=True, cases=(_samples,), oracle=f"numpy.{name}",
-                     doc=doc).op()
+    return Primitive(name, infer, kernel, vjp=vjp, linear=(0,), elementwise=True, cases=(_samples,),
+                     oracle=f"numpy.{name}", doc=doc).op()
 
 
 _REAL = _part("real", lambda x: np.real(x).copy(), lambda g, y, x: (cast(g, x.dtype),), "The real part of z.")
@@ -117,11 +117,11 @@ def complex(real: Any, imag: Any) -> Any:
 
 
 # -------------------------------------------------------------------------------------- absolute value and sign
-# For a complex z the slope of |z| is s = z / |z|, and s moves by (t - s Re(conj(s) t)) / |z|, which is its own transpose.
+# For a complex z the slope of |z| is s = z / |z|; s moves by (t - s Re(conj(s) t)) / |z|, which is its own transpose.
 
 _abs = elementwise(
     "abs", 1, np.abs, lambda r, x: (_sign(x),), kinds="iuf", oracle="numpy.abs", doc="The absolute value of x.")
-_sign = elementwise("sign", 1, np.sign, lambda r, x: (None,), kinds="iuf", oracle="numpy.sign", doc="The sign of x.")
+_sign: Any = elementwise("sign", 1, np.sign, lambda r, x: (None,), kinds="iuf", oracle="numpy.sign", doc="The sign of x.")
 
 
 def _complex_sign_kernel(z: Any) -> Any:

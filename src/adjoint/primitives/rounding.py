@@ -87,7 +87,7 @@ install("__floor__", floor)
 install("__ceil__", ceil)
 install("__trunc__", trunc)
 
-copysign = elementwise(
+copysign: Any = elementwise(
     "copysign", 2, np.copysign, lambda r, x, y: (multiply(sign(x), copysign(1.0, y)), None), kinds="f",
     oracle="numpy.copysign",
     doc=example("|x| with the sign of y.", "float(ad.copysign(2.0, -0.0))", "-2.0",

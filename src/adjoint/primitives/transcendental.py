@@ -1,4 +1,428 @@
-"""Exponentials, logarithms, trigonometric and hyperbolic functions."""
+"""Powers, exponentials, logarithms, trigonometric and hyperbolic functions and their inverses.
+
+Where the textbook derivative cancels, overflows or underflows, the slope is a primitive of its own, closed under
+differentiation: the powers of 1 - x**2, 1 + x**2 and x**2 - 1 behind the inverse functions, x**(y - k) log(x)**m behind
+the power, the squared hyperbolic secant, the direction (x, y) / hypot(x, y), the logistic function of a difference.
+"""
 from __future__ import annotations
 
-__all__: list[str] = []
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import _dtypes
+from .._errors import ArgumentError, complain
+from .._graph import Op, Primitive, Spec, spec
+from .._tensor import Value
+from .._trace import binary, record, unary
+from ._make import check_kind, elementwise, install
+from .arithmetic import add, divide_no_nan, example, helper, multiply, multiply_no_nan, negative, square, subtract, wide
+from .comparison import equal, logical_and, where
+from .complex import imag, real
+from .convert import cast, convert
+
+__all__ = [
+    "acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp", "exp2", "expm1",
+    "hypot", "log", "log1p", "log2", "log10", "logaddexp", "pow", "rsqrt", "sin", "sinh", "sqrt", "tan", "tanh", "xdivy",
+    "xlog1py", "xlogy",
+]
+
+_LN2 = math.log(2)
+_UNIT = ((-0.95, 0.95),)
+_POSITIVE = ((0.1, 3.0),)
+_BOTH_POSITIVE = ((0.1, 3.0), (0.1, 3.0))
+
+# ------------------------------------------------------------------------------------------ exponentials and logarithms
+
+exp = elementwise(
+    "exp", 1, wide(np.exp), lambda r, x: (r,), oracle="mpmath.exp",
+    doc=example("The exponential e**x.", "round(float(ad.exp(1.0)), 4)", "2.7183"))
+expm1 = elementwise(
+    "expm1", 1, wide(np.expm1), lambda r, x: (exp(x),), oracle="mpmath.expm1",
+    doc=example("e**x - 1, accurate near 0.", "round(float(ad.expm1(1.0)), 4)", "1.7183"))
+exp2 = elementwise(
+    "exp2", 1, wide(np.exp2), lambda r, x: (multiply(r, _LN2),), oracle=lambda x: 2 ** x,
+    doc=example("The power 2**x.", "float(ad.exp2(3.0))", "8.0"))
+log = elementwise(
+    "log", 1, wide(np.log), lambda r, x: (lambda t: t / x,), oracle="mpmath.log", domain=_POSITIVE,
+    doc=example("The natural logarithm of x.", "round(float(ad.log(10.0)), 4)", "2.3026", "-inf at 0, NaN below."))
+log1p = elementwise(
+    "log1p", 1, wide(np.log1p), lambda r, x: (lambda t: t / (x + 1),), oracle="mpmath.log1p", domain=((-0.9, 3.0),),
+    doc=example("log(1 + x), accurate near 0.", "round(float(ad.log1p(1.0)), 4)", "0.6931"))
+log2 = elementwise(
+    "log2", 1, wide(np.log2), lambda r, x: (lambda t: multiply(t / x, 1 / _LN2),), oracle=lambda x: np.log2(x),
+    domain=_POSITIVE, doc=example("The logarithm of x to base 2.", "float(ad.log2(8.0))", "3.0"))
+log10 = elementwise(
+    "log10", 1, wide(np.log10), lambda r, x: (lambda t: multiply(t / x, 1 / math.log(10)),), oracle="mpmath.log10",
+    domain=_POSITIVE, doc=example("The logarithm of x to base 10.", "float(ad.log10(100.0))", "2.0"))
+
+
+def _logistic_kernel(x: Any, y: Any) -> Any:
+    d = np.where(x == y, 0, y - x)                       # also infinities that are equal
+    b = d - y
+    lost = (y - (d - b)) - (x + b)
+    return 1 / (1 + np.exp(d) * (1 + np.where(np.isfinite(lost), lost, 0)))
+
+
+_logistic: Any = helper(
+    "logistic_difference", 2, wide(_logistic_kernel),
+    lambda r, x, y: (multiply(r, _logistic(y, x)), negative(multiply(r, _logistic(y, x)))),
+    oracle=lambda x, y: 1 / (1 + np.exp(y - x)), doc="e**x / (e**x + e**y).")
+
+logaddexp = elementwise(
+    "logaddexp", 2, wide(np.logaddexp), lambda r, x, y: (_logistic(x, y), _logistic(y, x)), kinds="f",
+    oracle="numpy.logaddexp",
+    doc=example("log(e**x + e**y).", "round(float(ad.logaddexp(1000.0, 1000.0)), 4)", "1000.6931"))
+
+# --------------------------------------------------------------------------------------------------------------- roots
+
+sqrt = elementwise(
+    "sqrt", 1, np.sqrt, lambda r, x: (lambda t: t / multiply(r, 2),), oracle="mpmath.sqrt", domain=_POSITIVE,
+    doc=example("The square root of x.", "float(ad.sqrt(9.0))", "3.0", "Its derivative at 0 is inf."))
+rsqrt = elementwise(
+    "rsqrt", 1, wide(lambda x: 1 / np.sqrt(x)), lambda r, x: (multiply(r / x, -0.5),), oracle=lambda x: x ** -0.5,
+    domain=_POSITIVE, doc=example("The reciprocal square root 1 / sqrt(x).", "float(ad.rsqrt(4.0))", "0.5"))
+cbrt = elementwise(
+    "cbrt", 1, wide(np.cbrt), lambda r, x: (lambda t: t / multiply(square(r), 3),), kinds="f", oracle="numpy.cbrt",
+    domain=_POSITIVE,
+    doc=example("The real cube root of x.", "round(float(ad.cbrt(-8.0)), 4)", "-2.0", "Its derivative at 0 is inf."))
+
+# ---------------------------------------------------------------------------------------------------------- the power
+
+
+def _power_kernel(x: Any, y: Any) -> Any:
+    return np.power(x, y)
+
+
+def _power_term_kernel(x: Any, y: Any, k: int, m: int) -> Any:
+    """x**(y - k) log(x)**m; where x is 0 the logarithm only counts against a negative exponent."""
+    p = np.power(x, y - k)
+    if x.dtype.kind == "f":                              # y - k has lost digits of y where |y| < 1: take x**y / x**k
+        q = np.power(x, y)
+        for _ in range(k):
+            q = q / x
+        size = np.abs(q)
+        p = np.where((size > 1e-290) & (size < 1e290) & (np.abs(y) < 2 * k), q, p)
+    if m:
+        zero = x == 0
+        logs = np.log(np.where(zero, 1, x)) ** m
+        p = np.where(zero, np.where((y - k).real < 0, p * np.float64(-1) ** m, 0), p * logs)
+    return p
+
+
+POWER_TERM = Primitive(
+    "power_term", lambda x, y, k, m: _POW.prim.infer(x, y), wide(_power_term_kernel),
+    partials=lambda r, x, y, k, m: (_power_slope(x, y, k, m), _power_term(x, y, k, m + 1)), elementwise=True,
+    cases=(lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 1, "m": 0}),
+           lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 1, "m": 1})),
+    oracle=lambda x, y, k, m: x ** (y - k) * np.log(x) ** m, doc="x**(y - k) * log(x)**m: the slopes of the power.")
+
+
+def _power_term(x: Any, y: Any, k: int, m: int) -> Any:
+    return record(POWER_TERM.op(k=k, m=m), x, y)
+
+
+def _power_slope(x: Any, y: Any, k: int, m: int) -> Any:
+    """The slope in x of x**(y - k) log(x)**m; a factor y - k of zero wins over an infinite power."""
+    slope = multiply_no_nan(_power_term(x, y, k + 1, m), subtract(y, k) if k else y)
+    return add(slope, multiply(_power_term(x, y, k + 1, m - 1), m)) if m else slope
+
+
+_POW: Any = elementwise(
+    "pow", 2, wide(_power_kernel), lambda r, x, y: (_power_slope(x, y, 0, 0), _power_term(x, y, 0, 1)), kinds="iufc",
+    domain=((0.2, 3.0), (-3.0, 3.0)), oracle="numpy.power", doc="The power x**y.", public=False)
+
+
+def _int_pow_infer(x: Spec, n: int) -> Spec:
+    check_kind("pow", x.dtype, "iufc")
+    if n < 0 and x.dtype.kind in "iu":
+        raise ArgumentError(complain("pow", "the exponent of an integer tensor", "at least 0", n,
+                                     "cast the base to float32"))
+    return x
+
+
+def _int_pow_kernel(x: Any, n: int) -> Any:
+    if n == 2:
+        return np.square(x)
+    if n == 3:
+        return x * x * x
+    if n == -1:
+        return 1 / x
+    return np.power(x, x.dtype.type(n)) if n >= 0 or x.dtype.kind != "c" else 1 / np.power(x, x.dtype.type(-n))
+
+
+INT_POW = Primitive(
+    "int_pow", _int_pow_infer, wide(_int_pow_kernel), partials=lambda r, x, n: (_int_pow_slope(x, n),),
+    elementwise=True,
+    cases=(lambda rng: ((rng.uniform(-3, 3, (2, 3)),), {"n": 3}),
+           lambda rng: ((rng.uniform(0.5, 3, (2, 3)),), {"n": -2})),
+    oracle=lambda x, n: x ** n, doc="The power x**n with an integer n that is part of the program.")
+
+
+def _int_pow_slope(x: Any, n: int) -> Any:
+    if n in (0, 1):
+        return (None, 1)[n]
+    if n == 2:
+        return multiply(x, 2)
+    return multiply(record(INT_POW.op(n=n - 1), x), n)
+
+
+def _literal_power(n: int) -> Callable[[Any], Any]:
+    if n == 2:
+        return square  # type: ignore[no-any-return]
+    if n == 1:
+        return lambda x: +x
+    return unary(INT_POW.op(n=n), f"pow {n}", "")
+
+
+_LITERAL = {n: _literal_power(n) for n in range(-8, 17)}
+_power = binary(_POW, "pow", "")
+_power_reflected = binary(_POW, "pow", "", True)
+
+
+def pow(x: Any, y: Any) -> Any:
+    """The power x**y.
+
+    Elementwise. x, y: tensors, arrays or Python scalars that broadcast, of a number dtype. A small Python integer as
+    exponent (also 2.0 for 2) is taken literally: x**2 is x * x, with the slope 2 * x.
+    Derivatives: y * x**(y - 1), which is 0 where y is 0 whatever x is; and x**y * log(x), which is 0 where x is 0 and y
+    is not negative, and NaN where x is negative (TensorFlow: 0). x**0 is 1, also at x = 0.
+    Raises ArgumentError for an integer tensor to a negative literal power.
+
+    >>> import adjoint as ad
+    >>> float(ad.pow(3.0, 2)), float(ad.constant(2.0) ** -1)
+    (9.0, 0.5)
+    """
+    if isinstance(x, Value):
+        kind = y.__class__
+        if kind is int or (kind is float and x._spec.dtype.kind in "fc"):
+            f = _LITERAL.get(y)
+            if f is not None:
+                return f(cast(x, _dtypes.int32) if x._spec.dtype.kind == "b" else x)
+    elif y.__class__ is int and x.__class__ is float:
+        return pow(convert(x), y)
+    return _power(x, y)
+
+
+pow.primitive = _POW.prim  # type: ignore[attr-defined]
+install("__pow__", pow)
+install("__rpow__", _power_reflected)
+
+# ------------------------------------------------------------------------------------------------- trigonometric
+
+
+sin = elementwise(
+    "sin", 1, wide(np.sin), lambda r, x: (cos(x),), oracle="mpmath.sin",
+    doc=example("The sine of x, in radians.", "round(float(ad.sin(0.5)), 4)", "0.4794"))
+cos: Any = elementwise(
+    "cos", 1, wide(np.cos), lambda r, x: (negative(sin(x)),), oracle="mpmath.cos",
+    doc=example("The cosine of x, in radians.", "round(float(ad.cos(0.5)), 4)", "0.8776"))
+tan = elementwise(
+    "tan", 1, wide(np.tan), lambda r, x: (add(square(r), 1),), oracle="mpmath.tan", domain=((-1.4, 1.4),),
+    doc=example("The tangent of x, in radians.", "round(float(ad.tan(0.5)), 4)", "0.5463"))
+
+# Slopes of the inverse functions: x**m q**(-n/2), with q = 1 - x**2, 1 + x**2 or x**2 - 1 and m 0 or 1. The factor x is
+# inside since the power alone underflows first.
+
+
+def _root_kernel(x: Any, form: str, n: int, m: int) -> Any:
+    if x.dtype.kind == "c":
+        s = {"circle": lambda: np.sqrt(1 - x) * np.sqrt(1 + x), "line": lambda: np.sqrt(1 + x * x),
+             "hyperbola": lambda: np.sqrt(x - 1) * np.sqrt(x + 1)}[form]()
+        return x ** m * s ** -n
+    a = np.abs(x)
+    if form == "circle":
+        q = np.where(a < 0.5, 1 - x * x, (1 - a) * (1 + a))
+    elif form == "line":
+        q = 1 + x * x
+    else:
+        q = (x - 1) * (x + 1)
+        q = np.where(x < 1, np.nan, q)
+    p = q ** (n // 2)
+    if n % 2:
+        p = p * np.sqrt(q)
+    r = (x if m else 1) / p
+    if form == "circle":
+        return r
+    big = a > 2.0 ** 28                                  # q is x**2, and its powers may overflow
+    if big.any():
+        far = 1 / np.where(big, a, 1)
+        r = np.where(big, far ** (n - m) * (np.sign(x) if m else 1), r)
+    return r
+
+
+def _root_oracle(x: Any, form: str, n: int, m: int) -> Any:
+    q = {"circle": 1 - x * x, "line": 1 + x * x, "hyperbola": x * x - 1}[form]
+    return x ** m * q ** (-n / 2)
+
+
+def _root_partials(r: Any, x: Any, form: str, n: int, m: int) -> Any:
+    c = n if form == "circle" else -n
+    if m == 0:
+        return (multiply(_root(x, form, n + 2, 1), c),)
+    return (add(_root(x, form, n, 0), multiply(multiply(_root(x, form, n + 2, 1), x), c)),)
+
+
+def _root_infer(x: Spec, form: str, n: int, m: int) -> Spec:
+    check_kind("root_power", x.dtype, "fc")
+    return spec(x.shape, x.dtype)
+
+
+ROOT_POWER = Primitive(
+    "root_power", _root_infer, wide(_root_kernel), partials=_root_partials, elementwise=True, oracle=_root_oracle,
+    cases=(lambda rng: ((rng.uniform(-0.9, 0.9, (2, 3)),), {"form": "circle", "n": 1, "m": 0}),
+           lambda rng: ((rng.uniform(-0.9, 0.9, (2, 3)),), {"form": "circle", "n": 3, "m": 1}),
+           lambda rng: ((rng.uniform(-3, 3, (2, 3)),), {"form": "line", "n": 2, "m": 0}),
+           lambda rng: ((rng.uniform(-3, 3, (2, 3)),), {"form": "line", "n": 3, "m": 1}),
+           lambda rng: ((rng.uniform(1.2, 3, (2, 3)),), {"form": "hyperbola", "n": 1, "m": 0}),
+           lambda rng: ((rng.uniform(1.2, 3, (2, 3)),), {"form": "hyperbola", "n": 3, "m": 1})),
+    doc="x**m times a power of 1 - x**2, 1 + x**2 or x**2 - 1: the slopes of the inverse functions.")
+
+
+@lru_cache(256)
+def _root_op(form: str, n: int, m: int) -> Op:
+    return ROOT_POWER.op(form=form, n=n, m=m)
+
+
+def _root(x: Any, form: str, n: int, m: int = 0) -> Any:
+    return record(_root_op(form, n, m), x)
+
+
+asin = elementwise(
+    "asin", 1, wide(np.arcsin), lambda r, x: (_root(x, "circle", 1),), oracle="mpmath.asin", domain=_UNIT,
+    doc=example("The inverse sine of x, in [-pi/2, pi/2].", "round(float(ad.asin(0.5)), 4)", "0.5236"))
+acos = elementwise(
+    "acos", 1, wide(np.arccos), lambda r, x: (negative(_root(x, "circle", 1)),), oracle="mpmath.acos", domain=_UNIT,
+    doc=example("The inverse cosine of x, in [0, pi].", "round(float(ad.acos(0.5)), 4)", "1.0472"))
+atan = elementwise(
+    "atan", 1, wide(np.arctan), lambda r, x: (_root(x, "line", 2),), oracle="mpmath.atan",
+    doc=example("The inverse tangent of x, in [-pi/2, pi/2].", "round(float(ad.atan(0.5)), 4)", "0.4636"))
+asinh = elementwise(
+    "asinh", 1, wide(np.arcsinh), lambda r, x: (_root(x, "line", 1),), oracle="mpmath.asinh",
+    doc=example("The inverse hyperbolic sine of x.", "round(float(ad.asinh(0.5)), 4)", "0.4812"))
+acosh = elementwise(
+    "acosh", 1, wide(np.arccosh), lambda r, x: (_root(x, "hyperbola", 1),), oracle="mpmath.acosh", domain=((1.1, 3.0),),
+    doc=example("The inverse hyperbolic cosine of x.", "round(float(ad.acosh(2.0)), 4)", "1.317"))
+atanh = elementwise(
+    "atanh", 1, wide(np.arctanh), lambda r, x: (_root(x, "circle", 2),), oracle="mpmath.atanh", domain=_UNIT,
+    doc=example("The inverse hyperbolic tangent of x.", "round(float(ad.atanh(0.5)), 4)", "0.5493"))
+
+# ---------------------------------------------------------------------------------------------------------- hyperbolic
+
+sinh = elementwise(
+    "sinh", 1, wide(np.sinh), lambda r, x: (cosh(x),), oracle="mpmath.sinh",
+    doc=example("The hyperbolic sine of x.", "round(float(ad.sinh(0.5)), 4)", "0.5211"))
+cosh: Any = elementwise(
+    "cosh", 1, wide(np.cosh), lambda r, x: (sinh(x),), oracle="mpmath.cosh",
+    doc=example("The hyperbolic cosine of x.", "round(float(ad.cosh(0.5)), 4)", "1.1276"))
+tanh = elementwise(
+    "tanh", 1, wide(np.tanh), lambda r, x: (_sech2(x),), oracle="mpmath.tanh",
+    doc=example("The hyperbolic tangent of x.", "round(float(ad.tanh(0.5)), 4)", "0.4621"))
+
+
+def _sech2_kernel(x: Any) -> Any:
+    if x.dtype.kind == "c":
+        x = np.where(x.real < 0, -x, x)
+    e = np.exp(-2 * (x if x.dtype.kind == "c" else np.abs(x)))
+    return 4 * e / np.square(1 + e)
+
+
+_sech2: Any = helper(
+    "sech2", 1, wide(_sech2_kernel), lambda r, x: (multiply(multiply(tanh(x), r), -2),), kinds="fc",
+    oracle=lambda x: 1 / np.cosh(x) ** 2,
+    doc="1 / cosh(x)**2, the slope of tanh: 4 e / (1 + e)**2 with e = exp(-2 |x|).")
+
+# ------------------------------------------------------------------------------------------------------------ the plane
+
+
+def _direction_kernel(x: Any, y: Any) -> Any:
+    r = np.hypot(x, y)
+    far = np.isinf(r) | (r < 1e-290)
+    if far.any():                                        # scaled, and infinities as the directions they mean
+        inf = np.isinf(x) | np.isinf(y)
+        a = np.where(inf, np.where(np.isinf(x), np.copysign(1.0, x), 0.0), x)
+        b = np.where(inf, np.where(np.isinf(y), np.copysign(1.0, y), 0.0), y)
+        m = np.maximum(np.abs(a), np.abs(b))
+        m = np.where(m == 0, 1, m)
+        a, b = a / m, b / m
+        r2 = np.hypot(a, b)
+        return np.where(far, a / np.where(r2 == 0, 1, r2), x / np.where(far, 1, r))
+    return x / r
+
+
+_direction: Any = helper(
+    "direction", 2, wide(_direction_kernel),
+    lambda r, x, y: (divide_no_nan(square(_direction(y, x)), hypot(x, y)),
+                     negative(divide_no_nan(multiply(r, _direction(y, x)), hypot(x, y)))),
+    oracle=lambda x, y: x / np.hypot(x, y),
+    doc="x / hypot(x, y), the cosine of the direction of (x, y), and 0 at the origin.")
+
+hypot: Any = elementwise(
+    "hypot", 2, wide(np.hypot), lambda r, x, y: (_direction(x, y), _direction(y, x)), kinds="f", oracle="numpy.hypot",
+    doc=example("sqrt(x**2 + y**2) without overflow.", "float(ad.hypot(3.0, 4.0))", "5.0",
+                "Its derivatives at the origin are 0."))
+atan2 = elementwise(
+    "atan2", 2, wide(np.arctan2),
+    lambda r, y, x: (divide_no_nan(_direction(x, y), hypot(x, y)),
+                     negative(divide_no_nan(_direction(y, x), hypot(x, y)))),
+    kinds="f", oracle="numpy.arctan2",
+    doc=example("The angle of the point (y, x) as seen in the plane: atan2(y, x), in [-pi, pi].",
+                "round(float(ad.atan2(1.0, -1.0)), 4)", "2.3562", "Its derivatives at the origin are 0."))
+
+
+def angle(x: Any) -> Any:
+    """The argument of a complex number, in [-pi, pi]; for a real ``x`` 0 or pi.
+
+    Raises DtypeError for integers and booleans.
+
+    >>> import adjoint as ad
+    >>> round(float(ad.angle(1.0j)), 4)
+    1.5708
+    """
+    t = x if isinstance(x, Value) else convert(x)
+    return atan2(imag(t), real(t))
+
+
+# ------------------------------------------------------------------- products in which a zero wins over an infinity
+
+
+def _both_zero(x: Any, y: Any) -> Any:
+    return logical_and(equal(x, 0), equal(y, 0))
+
+
+def _at_zero(x: Any, product: Any) -> Any:
+    return np.where(x == 0, x.dtype.type(0), product)
+
+
+xdivy: Any = elementwise(
+    "xdivy", 2, lambda x, y: _at_zero(x, np.true_divide(x, y)),
+    lambda r, x, y: (lambda t: xdivy(where(_both_zero(x, y), 0, t), y), negative(xdivy(r, y))), oracle="numpy.divide",
+    domain=((-3.0, 3.0), (0.5, 3.0)),
+    doc=example("x / y, and 0 where x is 0, whatever y is.", "float(ad.xdivy(0.0, 0.0))", "0.0",
+                "Its derivatives where both are 0 are 0."))
+
+_log_beside = helper(
+    "log_beside", 2, wide(lambda x, y: np.where((x == 0) & (y == 0), 0, np.log(y))),
+    lambda r, x, y: (None, lambda t: xdivy(where(_both_zero(x, y), 0, t), y)), kinds="fc", domain=_BOTH_POSITIVE,
+    oracle=lambda x, y: np.log(y), doc="log(y), and 0 where x and y are 0: the slope of xlogy in x.")
+
+_log1p_beside = helper(
+    "log1p_beside", 2, wide(lambda x, y: np.where((x == 0) & (y == -1), 0, np.log1p(y))),
+    lambda r, x, y: (None, lambda t: xdivy(where(_both_zero(x, add(y, 1)), 0, t), add(y, 1))), kinds="fc",
+    domain=_BOTH_POSITIVE, oracle=lambda x, y: np.log1p(y),
+    doc="log1p(y), and 0 where x is 0 and y is -1: the slope of xlog1py in x.")
+
+xlogy = elementwise(
+    "xlogy", 2, wide(lambda x, y: _at_zero(x, x * np.log(y))),
+    lambda r, x, y: (_log_beside(x, y), xdivy(x, y)), oracle=lambda x, y: x * np.log(y), domain=_BOTH_POSITIVE,
+    doc=example("x * log(y), and 0 where x is 0, whatever y is.", "float(ad.xlogy(0.0, 0.0))", "0.0",
+                "Derivatives: log(y) and x / y; where both are 0 they are 0."))
+xlog1py = elementwise(
+    "xlog1py", 2, wide(lambda x, y: _at_zero(x, x * np.log1p(y))),
+    lambda r, x, y: (_log1p_beside(x, y), xdivy(x, add(y, 1))), oracle=lambda x, y: x * np.log1p(y),
+    domain=_BOTH_POSITIVE,
+    doc=example("x * log(1 + y), and 0 where x is 0, whatever y is.", "float(ad.xlog1py(0.0, -1.0))", "0.0",
+                "Derivatives: log(1 + y) and x / (1 + y); where x is 0 and y is -1 they are 0."))

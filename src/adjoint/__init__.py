@@ -21,10 +21,10 @@ from .primitives.transcendental import *  # noqa: F403
 from .primitives.special import *  # noqa: F403
 from .primitives.rounding import *  # noqa: F403
 from .primitives.bitwise import *  # noqa: F403
-from .primitives.reduction import *  # noqa: F403
-from .primitives.statistics import *  # noqa: F403
 from .primitives.cumulative import *  # noqa: F403
+from .primitives.reduction import *  # noqa: F403
 from .primitives.sorting import *  # noqa: F403
+from .primitives.statistics import *  # noqa: F403
 from .primitives.sets import *  # noqa: F403
 from .primitives.indexing import *  # noqa: F403
 from .primitives.scatter import *  # noqa: F403
@@ -32,5 +32,7 @@ from .primitives.contraction import *  # noqa: F403
 from .primitives.sampling import *  # noqa: F403
 from .primitives.softmax import *  # noqa: F403
 from .tape import GradientTape, UnconnectedGradients
+from . import optim as optim
+from .saving import load as load, save as save
 
 __version__ = "0.1.0"

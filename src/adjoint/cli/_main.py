@@ -48,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES, formatter_class=plain)
     parser.add_argument("--version", action="version", version=f"adjoint {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    run = commands.add_parser("run", help="run a script (.py) or a notebook (.ipynb)", description=_RUN, epilog=_EXAMPLES,
-                              formatter_class=plain)
+    run = commands.add_parser("run", help="run a script (.py) or a notebook (.ipynb)", description=_RUN,
+                              epilog=_EXAMPLES, formatter_class=plain)
     _options(run)
     run.add_argument("program", metavar="PROGRAM", help="a script (.py) or a notebook (.ipynb)")
     run.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="the program's own arguments")
@@ -74,9 +74,14 @@ def main(argv: list[str] | None = None) -> int:
             print(info(__version__), flush=True)
             return 0
         if options.command == "run":
-            return _run(options)
+            status = _run(options)
+            sys.stdout.flush()
+            return status
         parser.print_help(sys.stderr)
         return 2
+    except KeyboardInterrupt:                            # before the program began or after it ended
+        _report.say("interrupted")
+        return 130
     except BrokenPipeError:                              # the reader of a pipe has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
@@ -89,7 +94,9 @@ def _run(options: Any) -> int:
         late = argparse.ArgumentParser(prog=f"adjoint run {program}", add_help=False, allow_abbrev=False)
         _options(late)
         options, options.args = late.parse_known_args(options.args, options)
-    wrong = _wrong(program) or ("" if notebook or not options.output else f"--output is for notebooks, and {program} is none")
+    wrong = _wrong(program)
+    if not wrong and options.output and not notebook:
+        wrong = f"--output is for notebooks, and {program} is none"
     if wrong:
         _report.say(wrong)
         return 2

@@ -76,7 +76,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if error.name is None or not (GIVEN + below + ".").startswith(error.name + "."):
                 raise
         parent, _, leaf = fullname.rpartition(".")
-        # Without a name= the error goes through `from tensorflow.x import y`, which would put a poorer one in its place.
+        # Without a name= the error goes through `from tensorflow.x import y`, which would raise a poorer one.
         try:
             return getattr(sys.modules[parent], leaf)
         except AttributeError as error:

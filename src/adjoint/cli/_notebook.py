@@ -4,7 +4,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -178,8 +177,9 @@ def run_notebook(path: str, argv: list[str], output: str | None, quiet: bool, fu
                 _report.say(f"cannot write {output}: {error.strerror or error}")
                 status = status or 1
     if status == 0:
-        show.end(f"{given}: {sum(c.cell_type == 'code' for c in book.cells)} cells in {time.perf_counter() - start:.2f} s"
-                 + (f", written to {output}" if output else ""))
+        cells = sum(cell.cell_type == "code" for cell in book.cells)
+        written = f", written to {output}" if output else ""
+        show.end(f"{given}: {cells} cells in {time.perf_counter() - start:.2f} s{written}")
     return status
 
 
@@ -221,10 +221,9 @@ def _run_cell(shell: Shell, record: Record, cell: Any, source: str, count: int, 
     if error is None:
         return 0 if shell.leaving else None
     if isinstance(error, SystemExit):
-        with contextlib.redirect_stderr(sys.__stderr__):
-            status = exit_status(error)
-            if status:
-                _report.say(f"{where} ended the program with status {status}")
+        status = exit_status(error)
+        if status:
+            record.show.error(f"adjoint: {where} ended the program with status {status}\n")
         return status
     names = frozenset(_report.cell_name(n) for n in range(1, count + 1))
     text = _report.text(error, names, full)

@@ -11,6 +11,7 @@ from typing import TextIO
 from .._errors import AdjointError
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_PRIVATE = re.compile(r"^adjoint\._\w+\.(?=\w+(:|$))", re.MULTILINE)  # adjoint._errors.ShapeError is adjoint.ShapeError
 _CELL = re.compile(r'^  File "<In \[(\d+)\]>", line (\d+)', re.MULTILINE)
 
 
@@ -42,7 +43,7 @@ def text(error: BaseException, filenames: frozenset[str], full: bool = False) ->
         type(error), error, error.__traceback__ if full else from_program(error, filenames), compact=True)
     if not full:
         _trim(made, error)
-    return _CELL.sub(r"  In [\1], line \2", "".join(made.format()))
+    return _PRIVATE.sub("adjoint.", _CELL.sub(r"  In [\1], line \2", "".join(made.format())))
 
 
 def _trim(made: traceback.TracebackException, error: BaseException | None) -> None:
@@ -59,6 +60,9 @@ def _trim(made: traceback.TracebackException, error: BaseException | None) -> No
         if below is None:
             below, other = made.__context__, error.__context__
         if below is None:
+            return
+        if below is made.__context__ and all(own(frame.filename) for frame in below.stack):
+            made.__context__ = None                      # how adjoint noticed is no concern of the program's
             return
         made, error = below, other
 
@@ -78,7 +82,8 @@ def line_in(error: BaseException, filename: str) -> int | None:
 def reason(error: BaseException) -> str:
     """The last line of a traceback: the class and its text."""
     said = traceback.format_exception_only(type(error), error)
-    return next((s for s in reversed(said) if not s.startswith("  ")), said[-1]).strip() if said else repr(error)
+    last = next((s for s in reversed(said) if not s.startswith("  ")), repr(error))
+    return _PRIVATE.sub("adjoint.", last.strip())
 
 
 def say(message: str, stream: TextIO | None = None) -> None:

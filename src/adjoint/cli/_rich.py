@@ -53,7 +53,8 @@ class Rich:
     def result(self, count: int, data: dict[str, Any]) -> None:
         self._close()
         text = plain_text(data)
-        self._console.print(Text.assemble((f"Out[{count}]:", "bold red"), "\n" if "\n" in text else " ", text), soft_wrap=True)
+        gap = "\n" if "\n" in text else " "
+        self._console.print(Text.assemble((f"Out[{count}]:", "bold red"), gap, text), soft_wrap=True)
         self._pictures(data)
 
     def error(self, text: str) -> None:

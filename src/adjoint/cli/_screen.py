@@ -1,6 +1,7 @@
 """What a notebook's run shows while it goes: rich in a terminal, the bare outputs in a pipe."""
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from typing import Any, Protocol
@@ -21,6 +22,9 @@ class Screen(Protocol):
 class Quiet:
     """Shows errors only."""
 
+    def __init__(self) -> None:
+        self._err = sys.stderr
+
     def markdown(self, source: str) -> None: ...
     def code(self, count: int, source: str) -> None: ...
     def stream(self, name: str, text: str) -> None: ...
@@ -29,7 +33,8 @@ class Quiet:
     def end(self, text: str) -> None: ...
 
     def error(self, text: str) -> None:
-        sys.__stderr__.write(text)                       # type: ignore[union-attr]
+        self._err.write(text)
+        self._err.flush()
 
 
 class Plain:
@@ -41,7 +46,8 @@ class Plain:
 
     def markdown(self, source: str) -> None: ...
 
-    def code(self, count: int, source: str) -> None: ...
+    def code(self, count: int, source: str) -> None:
+        self._close()
 
     def stream(self, name: str, text: str) -> None:
         to = self._err if name == "stderr" else self._out
@@ -90,6 +96,4 @@ def screen(quiet: bool) -> Screen:
         return Quiet()
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return Plain()
-    from ._rich import Rich                              # a terminal only: rich takes a while to import
-
-    return Rich()
+    return importlib.import_module("adjoint.cli._rich").Rich()  # type: ignore[no-any-return]

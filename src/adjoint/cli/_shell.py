@@ -67,6 +67,11 @@ class Shell(InteractiveShell):
         """What ``exit`` and ``quit`` in a cell call."""
         self.leaving = True
 
+    def transform_cell(self, raw_cell: str) -> str:
+        """IPython leaves out empty lines at the start; they are put back, so that line numbers are the cell's."""
+        start = len(raw_cell) - len(raw_cell.lstrip())
+        return "\n" * raw_cell.count("\n", 0, start) + super().transform_cell(raw_cell)
+
     def showtraceback(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: the error is in the cell's result."""
 

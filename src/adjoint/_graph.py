@@ -19,18 +19,15 @@ Shape = tuple[int, ...]
 class Spec:
     """Shape and dtype of a result; interned, so compared by identity."""
 
-    __slots__ = ("dtype", "ndim", "shape", "size")
+    __slots__ = ("dtype", "nbytes", "ndim", "shape", "size")
     shape: Shape
     dtype: DType
     ndim: int
     size: int
+    nbytes: int
 
     def __repr__(self) -> str:
         return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
 
 
 _SPECS: dict[tuple[Shape, DType], Spec] = {}
@@ -45,7 +42,7 @@ def spec(shape: Shape, dtype: DType) -> Spec:
         size = 1
         for n in shape:
             size *= n
-        found.size = size
+        found.size, found.nbytes = size, size * dtype.itemsize
         _SPECS[shape, dtype] = found
     return found
 

@@ -65,7 +65,7 @@ def _array(value: Any) -> Any:
 
 def settle(trace: Trace) -> None:
     """Compute what is pending in this thread's trace and still wanted, and start a new one."""
-    pending = list(live(trace.handles))
+    pending = list(live(trace.handles))                  # a pending tensor that only we refer to is nobody's
     outputs = tuple([t._idx for t in pending])
     keep: tuple[int, ...] = ()
     wanting: list[Any] = []
@@ -75,7 +75,11 @@ def settle(trace: Trace) -> None:
     if wanting:
         keep = _kept(trace, wanting, set(outputs))
     if outputs or keep:
-        values = plan_for(trace.node, outputs + keep).run(trace.inputs)
+        wanted = outputs + keep
+        plan = trace.node.memo.get(wanted)
+        if plan is None or plan.engine is not config._engine:
+            plan = plan_for(trace.node, wanted)
+        values = plan.run(trace.inputs)
         record = ref(trace) if wanting else None
         for t, value in zip(pending, values):
             t._value = value if value.__class__ is _ndarray and value.base is None else _array(value)

@@ -199,16 +199,11 @@ class Tensor(Value):
         self._spec, self._value = spec(array.shape, as_dtype(array.dtype)), array
 
     def _look(self) -> np.ndarray[Any, Any]:
-        try:
-            return self._value
-        except AttributeError:
-            return hooks.evaluate(self)
+        return self._value if hasattr(self, "_value") else hooks.evaluate(self)
 
     def _input(self, trace: Trace) -> tuple[Any, Any]:
-        try:
+        if hasattr(self, "_value"):
             return TENSOR_INPUT, self._value
-        except AttributeError:
-            pass
         other = self._trace
         if other is not None and other.scratch and other.closed:
             raise TraceError(f"a traced value of shape {self._spec.shape} left the function it was traced in; return it "

@@ -44,6 +44,9 @@ _LITERAL_INTS = frozenset(range(-4, 17))
 _LITERAL_FLOATS = frozenset({1.0, -1.0, 2.0, -2.0, 3.0, 4.0, 0.5, -0.5, 0.25, 10.0})
 
 
+_NOTHING: dict[Any, Any] = {}                            # never added to
+
+
 class Trace:
     """A pending program of one thread (or, while a function is traced, of that function)."""
 
@@ -72,8 +75,10 @@ class Trace:
 
     def forget(self) -> None:
         """Let go of everything (nobody will differentiate this program any more)."""
-        self.inputs, self.owners, self.handles, self.assigned, self.tapes, self.table = [], [], [], [], [], []
-        self.captures, self.reads, self.closures, self.numbers, self.where = {}, {}, {}, {}, None
+        gone: Any = ()
+        self.inputs = self.owners = self.handles = self.assigned = self.tapes = self.table = gone
+        self.captures = self.reads = self.closures = self.numbers = _NOTHING
+        self.where = None
 
     def nodes(self) -> list[Node]:
         """Place -> node for the whole path (a node with several results stands at each of its places)."""
@@ -169,14 +174,15 @@ def enter(trace: Trace, x: Any) -> int:
         node = step(trace, (op, idx), op, (idx,), x._spec)
         trace.reads[node.idx] = x
     else:
-        node = trace.node.next.get((op, x._spec))
+        key = (op, x._spec)
+        node = trace.node.next.get(key)
         if node is None:
             node = Node(trace.node, op, (), x._spec)
-            trace.node.next[op, x._spec] = node
+            trace.node.next[key] = node
         trace.node = node
         trace.inputs.append(value)
         trace.owners.append(x)
-        trace.held += x._spec.size * x._spec.dtype.itemsize
+        trace.held += x._spec.nbytes
     if trace.fast and (x._trace is None or x._trace.closed):
         x._trace, x._idx = None, node.idx
         x._trace = trace

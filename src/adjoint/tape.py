@@ -318,7 +318,7 @@ class GradientTape:
                 trace.inputs.extend(found[2])
                 trace.owners.extend([None] * len(found[2]))
             if trace.where is not None:
-                trace.where[found[0].idx] = user_line()
+                trace.where[found[0].idx] = user_line(3)
         result: list[Any] = []
         for at in found[1]:
             result.append(None if at is None else handle(trace, at[0], at[1]))

@@ -32,7 +32,11 @@ from .primitives.contraction import *  # noqa: F403
 from .primitives.sampling import *  # noqa: F403
 from .primitives.softmax import *  # noqa: F403
 from .tape import GradientTape, UnconnectedGradients
+from .forward import ForwardAccumulator
+from .custom import custom_gradient, recompute_grad
+from .transforms import function, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp, vmap
 from . import optim as optim
 from .saving import load as load, save as save
 
+checkpoint = recompute_grad
 __version__ = "0.1.0"

@@ -1,0 +1,518 @@
+"""Programs traced by themselves and replayed elsewhere, as they are or on a batch of examples.
+
+A program is traced in a trace of its own, on tensors without values, and then replayed into the current trace: each
+operation once, on all examples at a time. That is the whole of ``vmap``, of vectorised jacobians and of ``function``.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from . import _derive
+from ._dtypes import DType
+from ._errors import AdjointError, NotSupportedError, complain
+from ._graph import Node, Op, Primitive, Shape, Spec, spec
+from ._tensor import Tensor, Value
+from ._trace import (
+    INPUT,
+    READ,
+    SCALAR_INPUT,
+    TENSOR_INPUT,
+    Trace,
+    handle,
+    live,
+    local,
+    place,
+    record,
+    recording_into,
+    step,
+)
+from .primitives.broadcast import broadcast_to
+from .primitives.convert import convert, identity
+from .primitives.movement import reshape, transpose
+
+Env = dict[int, tuple[Any, bool]]                        # place -> (tensor, whether its first axis counts examples)
+
+
+# ------------------------------------------------------------------------------------------------------------- tracing
+
+def argument(scratch: Trace, s: Spec) -> Tensor:
+    """A new input without a value."""
+    t = handle(scratch, step(scratch, (TENSOR_INPUT, s), TENSOR_INPUT, (), s).idx, s)
+    scratch.inputs.append(t)
+    scratch.owners.append(t)
+    return t
+
+
+@contextmanager
+def tracing() -> Iterator[Trace]:
+    """Record into a trace of its own; variables assigned inside are as before afterwards."""
+    scratch = Trace(scratch=True)
+    try:
+        with recording_into(scratch):
+            yield scratch
+    finally:
+        for variable, before in reversed(scratch.assigned):
+            variable._pending = before
+        scratch.closed = True
+
+
+def release(scratch: Trace) -> None:
+    """Let go of a traced program, unless a custom gradient in it may still be asked for."""
+    if not scratch.closures:
+        scratch.forget()
+
+
+@contextmanager
+def resumed(scratch: Trace, state: tuple[Any, ...]) -> Iterator[None]:
+    """Record behind the end that a traced program had when ``state`` was taken, and take it back afterwards."""
+    now = snapshot(scratch)
+    _restore(scratch, state)
+    scratch.closed = False
+    try:
+        with recording_into(scratch):
+            yield
+    finally:
+        _restore(scratch, now)
+        scratch.closed = True
+
+
+def snapshot(scratch: Trace) -> tuple[Any, ...]:
+    return (scratch.node, list(scratch.inputs), list(scratch.owners), dict(scratch.captures), dict(scratch.closures),
+            len(scratch.handles))
+
+
+def _restore(scratch: Trace, state: tuple[Any, ...]) -> None:
+    scratch.node, inputs, owners, captures, closures, given = state
+    scratch.inputs, scratch.owners = list(inputs), list(owners)
+    scratch.captures, scratch.closures = dict(captures), dict(closures)
+    del scratch.handles[given:]
+    scratch.table = []
+
+
+# ------------------------------------------------------------------------------------------------------------- replaying
+
+def replay(scratch: Trace, start: Node | None, env: Env, size: int | None) -> None:
+    """Record what ``scratch`` holds after ``start`` into the current trace, filling ``env``; ``size`` examples at once."""
+    nodes = list(scratch.node.path(start))
+    nodes.reverse()
+    number = len(scratch.inputs) - sum(node.op.prim is INPUT for node in nodes)  # type: ignore[union-attr]
+    closures: list[tuple[Any, int, Any]] = []
+    for node in nodes:
+        op = node.op
+        assert op is not None
+        if op.prim is INPUT:
+            if node.idx not in env:
+                env[node.idx] = _outer(scratch, node, number), False
+            number += 1
+            continue
+        if op.prim is READ and size is None:
+            env[node.idx] = _read(op, env[node.args[0]][0], scratch.reads[node.idx]), False
+            continue
+        pairs = [env[a] for a in node.args]
+        closure = scratch.closures.get(node.idx)
+        if closure is not None and any(flag for _, flag in pairs):
+            n = op.params["outputs"]
+            pairs[-n:] = [(examples_of(t, flag, size), True) for t, flag in pairs[-n:]]
+        result = batched(op, [t for t, _ in pairs], [flag for _, flag in pairs], size)
+        if node.spec.__class__ is tuple:
+            for k, pair in enumerate(result):
+                env[node.idx + k] = pair
+        else:
+            env[node.idx] = result
+        if closure is not None:
+            out = env[node.idx][0]
+            closures.append((out._trace, out._idx, closure))
+            flags = [env[k][1] for k in range(node.idx, node.end)]
+            out._trace.closures[out._idx] = _Again(scratch, closure, env, size, flags)
+    if closures:
+        state = snapshot(scratch)
+        held = {t._idx for t in live(scratch.handles)}
+        for trace, idx, _ in closures:
+            trace.closures[idx].state = state
+        if not scratch.tapes:
+            for k in [k for k in env if k not in held]:
+                del env[k]
+
+
+def _outer(scratch: Trace, node: Node, number: int) -> Any:
+    """What an input of a traced program is outside: a tensor or variable it closes over, or a Python scalar."""
+    owner = scratch.owners[number]
+    if owner is not None:
+        return owner
+    trace = local.trace
+    dtype = node.spec.dtype
+    idx = step(trace, (SCALAR_INPUT, dtype), SCALAR_INPUT, (), node.spec).idx
+    trace.inputs.append(scratch.inputs[number])
+    trace.owners.append(None)
+    return handle(trace, idx, node.spec)
+
+
+def _read(op: Op, t: Any, variable: Any) -> Any:
+    trace = local.trace
+    idx = place(trace, t)
+    node = step(trace, (op, idx), op, (idx,), variable._spec)
+    trace.reads[node.idx] = variable
+    return handle(trace, node.idx, node.spec)
+
+
+class _Again:
+    """The gradient function of a custom gradient whose program was replayed elsewhere.
+
+    It is run behind the end of the program it was traced in, where the tensors it closes over live, and what it records
+    is replayed in turn.
+    """
+
+    __slots__ = ("closure", "env", "flags", "scratch", "size", "state")
+
+    def __init__(self, scratch: Trace, closure: Any, env: Env, size: int | None, flags: list[bool]) -> None:
+        self.scratch, self.closure, self.env, self.size, self.flags = scratch, closure, env, size, flags
+        self.state: Any = None
+
+    def __call__(self, gs: Any, want: list[bool]) -> list[Any]:
+        scratch, env, outer = self.scratch, dict(self.env), (local.trace, local.tapes)
+        with resumed(scratch, self.state):
+            start = scratch.node
+            inner = []
+            for g, flag in zip(gs, self.flags):
+                if g is not None:
+                    t = argument(scratch, spec(g._spec.shape[1:], g._spec.dtype) if flag else g._spec)
+                    env[t._idx] = g, flag
+                    inner.append(t)
+                else:
+                    inner.append(None)
+            pulled = self.closure(tuple(inner), want)
+            inside = local.trace, local.tapes
+            local.trace, local.tapes = outer
+            try:
+                replay(scratch, start, env, self.size)
+            finally:
+                local.trace, local.tapes = inside
+            return [None if p is None else _outside(scratch, env, p)[0] for p in pulled]
+
+
+def _outside(scratch: Trace, env: Env, t: Any) -> tuple[Any, bool]:
+    return env[t._idx] if t._trace is scratch else (t, False)
+
+
+def examples_of(t: Any, flag: bool, size: int | None) -> Any:
+    """A tensor with a first axis that counts ``size`` examples."""
+    return t if flag or size is None else broadcast_to(t, (size, *t._spec.shape))
+
+
+def on_examples(function: Callable[..., Any], tensors: list[Any], flags: list[bool], size: int) -> list[Any]:
+    """``function`` of one example, run on all: pairs (result, whether it has an axis of examples), or None.
+
+    It gets a tensor without a value for each flagged tensor, the others as they are, and returns a list.
+    """
+    with tracing() as scratch:
+        args, env = [], {}
+        for t, flag in zip(tensors, flags):
+            if flag:
+                arg = argument(scratch, spec(t._spec.shape[1:], t._spec.dtype))
+                env[arg._idx] = t, True
+                args.append(arg)
+            else:
+                args.append(t)
+        outs = function(*args)
+        if scratch.assigned:
+            raise NotSupportedError(
+                f"vmap: the function assigns to {scratch.assigned[0][0].name}, which has one value and not one for each "
+                f"example; return the new value instead")
+    replay(scratch, None, env, size)
+    result = [None if o is None else _outside(scratch, env, o) for o in outs]
+    release(scratch)
+    return result
+
+
+# ------------------------------------------------------------------------------------------------- one operation, batched
+
+def batched(op: Op, xs: list[Any], flags: list[bool], size: int | None) -> Any:
+    """One operation on all examples; a pair (result, flag), or a tuple of pairs."""
+    prim = op.prim
+    if size is None or not any(flags):
+        return _with_flag(record(op, *xs), False)
+    if prim.elementwise:
+        return record(op, *_aligned(xs, flags)), True
+    rule = prim.batch or RULES.get(prim.name)
+    if rule is not None:
+        got = rule(xs, tuple([0 if flag else None for flag in flags]), **op.params)
+        if got is not None:
+            return _normal(*got)
+    if len(xs) == 1:
+        shifted = _shifted(op, xs[0]._spec)
+        if shifted is not None:
+            return _with_flag(record(shifted, xs[0]), True)
+    return _with_flag(record(MAP.op(op=op, flags=tuple(flags), size=size), *xs), True)
+
+
+def _with_flag(result: Any, flag: bool) -> Any:
+    return tuple([(r, flag) for r in result]) if result.__class__ is tuple else (result, flag)
+
+
+def _normal(result: Any, axis: Any) -> Any:
+    """A rule's result with the axis of examples in front."""
+    if result.__class__ is tuple:
+        axes = axis if axis.__class__ is tuple else (axis,) * len(result)
+        return tuple([_normal(r, a) for r, a in zip(result, axes)])
+    return (result, False) if axis is None else (to_front(result, axis), True)
+
+
+def to_front(t: Any, axis: int) -> Any:
+    """``t`` with ``axis`` moved in front of the others."""
+    n = t._spec.ndim
+    return t if axis == 0 else transpose(t, (axis, *[k for k in range(n) if k != axis]))
+
+
+def from_front(t: Any, axis: int) -> Any:
+    """``t`` with its first axis moved to ``axis``."""
+    if axis == 0:
+        return t
+    order = list(range(1, t._spec.ndim))
+    order.insert(axis, 0)
+    return transpose(t, tuple(order))
+
+
+def _aligned(xs: list[Any], flags: list[bool]) -> list[Any]:
+    """Inputs whose examples broadcast as they would one by one."""
+    ranks = [x._spec.ndim - flag for x, flag in zip(xs, flags)]
+    most = max(ranks)
+    return [reshape(x, (x._spec.shape[0], *(1,) * (most - rank), *x._spec.shape[1:])) if flag and rank < most else x
+            for x, flag, rank in zip(xs, flags, ranks)]
+
+
+def _shifted(op: Op, s: Spec) -> Op | None:
+    """An operation of one tensor along axes, with these counted behind the axis of examples; None where that can't be."""
+    params: dict[str, Any] = dict(op.params)
+    if op.prim.name not in ALONG_AXES:
+        return None
+    for name in ("axes", "axis"):
+        if name in params:
+            params[name] = shift(params[name])
+    example = spec(s.shape[1:], s.dtype)
+    shifted = op.prim.op(**params)
+    want = op.prim.infer(example, **op.params)
+    got = shifted.prim.infer(s, **params)
+    fits = _spec_list(got) == [spec((s.shape[0], *w.shape), w.dtype) for w in _spec_list(want)]
+    return shifted if fits else None
+
+
+def shift(axes: Any) -> Any:
+    """Axes counted behind one more."""
+    if isinstance(axes, tuple):
+        return tuple([a + 1 if a >= 0 else a for a in axes])
+    return axes + 1 if axes is not None and axes >= 0 else axes
+
+
+def _spec_list(s: Any) -> list[Spec]:
+    return list(s) if s.__class__ is tuple else [s]
+
+
+ALONG_AXES: set[str] = {
+    "sum", "prod", "max", "min", "mean", "any", "all", "argmax", "argmin", "cumsum", "cumprod", "cumulative_sum",
+    "cumulative_prod", "sort", "argsort", "logsumexp", "softmax", "log_softmax", "flip", "roll", "norm", "std", "var",
+    "logcumsumexp", "count_nonzero", "top_k", "unstack", "cummax", "cummin",
+}
+RULES: dict[str, Callable[..., Any]] = {}
+
+
+def rule_for(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def put(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name in names:
+            RULES[name] = function
+        return function
+
+    return put
+
+
+@rule_for("reshape")
+def _batch_reshape(xs: list[Any], axes: Any, shape: Shape) -> Any:
+    return reshape(xs[0], (xs[0]._spec.shape[0], *shape)), 0
+
+
+@rule_for("broadcast_to")
+def _batch_broadcast(xs: list[Any], axes: Any, shape: Shape) -> Any:
+    n, *example = xs[0]._spec.shape
+    return broadcast_to(reshape(xs[0], (n, *(1,) * (len(shape) - len(example)), *example)), (n, *shape)), 0
+
+
+@rule_for("transpose")
+def _batch_transpose(xs: list[Any], axes: Any, **params: Any) -> Any:
+    return transpose(xs[0], (0, *[a + 1 for a in params["axes"]])), 0
+
+
+@rule_for("real", "imag", "conj")
+def _batch_part(xs: list[Any], axes: Any) -> Any:
+    return None
+
+
+# ------------------------------------------------------------------------------- any operation, one example after another
+
+def _example_specs(specs: tuple[Spec, ...], flags: tuple[bool, ...]) -> list[Spec]:
+    return [spec(s.shape[1:], s.dtype) if flag else s for s, flag in zip(specs, flags)]
+
+
+def _map_infer(*specs: Spec, op: Op, flags: tuple[bool, ...], size: int) -> Any:
+    out = op.prim.infer(*_example_specs(specs, flags), **op.params)
+    if out.__class__ is tuple:
+        return tuple([spec((size, *s.shape), s.dtype) for s in out])
+    return spec((size, *out.shape), out.dtype)
+
+
+def _map_kernel(*arrays: Any, op: Op, flags: tuple[bool, ...], size: int) -> Any:
+    kernel, params = op.prim.kernel, op.params
+    rows = [kernel(*[a[k, ...] if flag else a for a, flag in zip(arrays, flags)], **params) for k in range(size)]
+    out = op.prim.infer(
+        *[spec(a.shape[flag:], _dtype_of(a)) for a, flag in zip(arrays, flags)], **params)
+    if out.__class__ is tuple:
+        return tuple([_stacked([row[k] for row in rows], s, size) for k, s in enumerate(out)])
+    return _stacked(rows, out, size)
+
+
+def _dtype_of(a: Any) -> DType:
+    return convert(a)._spec.dtype  # type: ignore[no-any-return]
+
+
+def _stacked(rows: list[Any], s: Spec, size: int) -> Any:
+    result = np.empty((size, *s.shape), s.dtype.np)
+    for k, row in enumerate(rows):
+        result[k] = row
+    return result
+
+
+def _map_vjp(g: Any, y: Any, *xs: Any, op: Op, flags: tuple[bool, ...], size: int) -> Any:
+    several = y.__class__ is tuple
+    gs, ys = (list(g), list(y)) if several else ([g], [y])
+    given = [k for k, c in enumerate(gs) if c is not None]
+
+    def one(*values: Any) -> list[Any]:
+        it = iter(values)
+        inner = [next(it) if c is not None else None for c in gs]
+        outs = [next(it) for _ in ys]
+        ins = tuple(it)
+        pulled = _derive.pull(op, tuple(inner) if several else inner[0], tuple(outs) if several else outs[0], ins,
+                              [_derive.is_differentiable(x._spec) for x in ins])
+        return [None if p is None else _derive.fit(_derive.dense(p), x._spec) for p, x in zip(pulled, ins)]
+
+    got = on_examples(one, [gs[k] for k in given] + ys + list(xs), [True] * (len(given) + len(ys)) + list(flags), size)
+    return tuple([None if p is None else examples_of(*p, size) for p in got])
+
+
+def _map_jvp(ts: tuple[Any, ...], y: Any, *xs: Any, op: Op, flags: tuple[bool, ...], size: int) -> Any:
+    several = y.__class__ is tuple
+    ys = list(y) if several else [y]
+    given = [k for k, t in enumerate(ts) if t is not None]
+
+    def one(*values: Any) -> list[Any]:
+        it = iter(values)
+        inner = tuple([None if t is None else next(it) for t in ts])
+        outs = [next(it) for _ in ys]
+        pushed = _derive.push(op, inner, tuple(outs) if several else outs[0], tuple(it))
+        if pushed is None:
+            return [None] * len(outs)
+        return list(pushed) if several else [pushed]
+
+    got = on_examples(one, [ts[k] for k in given] + ys + list(xs),
+                      [flags[k] for k in given] + [True] * len(ys) + list(flags), size)
+    made = [None if p is None else examples_of(*p, size) for p in got]
+    return tuple(made) if several else made[0]
+
+
+MAP = Primitive(
+    "map_examples", _map_infer, _map_kernel, vjp=_map_vjp, jvp=_map_jvp,
+    doc="Another operation on one example after the other: what vmap does where an operation has no rule for batches.",
+    cases=(lambda rng: ((rng.normal(size=(3, 2, 2)),), {"op": _case_op(), "flags": (True,), "size": 3}),))
+
+
+def _case_op() -> Op:
+    from .primitives.movement import TRANSPOSE
+
+    return TRANSPOSE.op(axes=(1, 0))
+
+
+# --------------------------------------------------------------------------------------------------------------- jacobians
+
+BASIS = Primitive(
+    "basis", lambda shape, dtype: spec((int(np.prod(shape, dtype=int)), *shape), dtype),
+    lambda shape, dtype: np.eye(int(np.prod(shape, dtype=int)), dtype=dtype.np).reshape(-1, *shape)
+    if 0 not in shape else np.zeros((0, *shape), dtype.np),
+    doc="For each element of a shape the tensor that is one there and zero elsewhere.",
+    cases=(lambda rng: ((), {"shape": (2, 3), "dtype": _f32()}),))
+
+
+def _f32() -> DType:
+    from ._dtypes import float32
+
+    return float32
+
+
+def basis(s: Spec) -> Any:
+    return record(BASIS.op(shape=s.shape, dtype=s.dtype))
+
+
+def jacobians(segments: list[_derive.Segment], roots: list[Any], variables: bool, target: Any, sources: list[Any],
+              mode: str = "auto") -> list[Any]:
+    """For each source the derivative of every element of ``target`` by every element of it; None where none leads.
+
+    mode: "reverse" (a sweep for each element of the target), "forward" (one for each element of a source) or "auto"
+    (the fewer); either way all sweeps run as one, on a batch.
+    """
+    trace = local.trace
+    pinned, trace.pinned = trace.pinned, True
+    try:
+        if mode == "auto":
+            unknown = sum(s._spec.size for s in sources)
+            forward = unknown < target._spec.size and not any(t.closed for t, _ in segments)
+            mode = "forward" if forward else "reverse"
+        if mode == "forward":
+            return [_jacobian_forward(segments, roots, variables, target, s) for s in sources]
+        rows = target._spec.size
+        got = on_examples(
+            lambda ct: _derive.reverse_sweep(segments, roots, [target], [ct], sources, variables),
+            [basis(target._spec)], [True], rows)
+        return [None if p is None else reshape(examples_of(*p, rows), target._spec.shape + s._spec.shape)
+                for p, s in zip(got, sources)]
+    finally:
+        trace.pinned = pinned
+
+
+def _jacobian_forward(segments: list[_derive.Segment], roots: list[Any], variables: bool, target: Any, source: Any) -> Any:
+    marks = _derive.dependent(segments, roots, variables)
+    places = [at for at in _derive.locate(source, segments) if at[1] in marks.get(at[0], ())]
+    if not places:
+        return None
+    columns = source._spec.size
+    got = on_examples(
+        lambda t: _derive.forward_sweep(segments, [(*at, t) for at in places], [target]),
+        [basis(source._spec)], [True], columns)[0]
+    if got is None:
+        return None
+    flat = reshape(examples_of(*got, columns), (columns, target._spec.size))
+    return reshape(transpose(flat, (1, 0)), target._spec.shape + source._spec.shape)
+
+
+def batch_jacobian(segments: list[_derive.Segment], roots: list[Any], variables: bool, target: Any, source: Any) -> Any:
+    """For each example (the first axis of both) the jacobian of its target by its source."""
+    trace = local.trace
+    pinned, trace.pinned = trace.pinned, True
+    try:
+        batch, *inner = target._spec.shape
+        one = spec(tuple(inner), target._spec.dtype)
+        seeds = broadcast_to(reshape(basis(one), (one.size, 1, *inner)), (one.size, batch, *inner))
+        got = on_examples(
+            lambda ct: _derive.reverse_sweep(segments, roots, [target], [ct], [source], variables),
+            [seeds], [True], one.size)[0]
+        if got is None:
+            return None
+        rest = range(2, 1 + source._spec.ndim)
+        moved = transpose(examples_of(*got, one.size), (1, 0, *rest))
+        return reshape(moved, (batch, *inner, *source._spec.shape[1:]))
+    finally:
+        trace.pinned = pinned
+
+
+__all__ = ["AdjointError", "MAP", "RULES", "Value", "argument", "batch_jacobian", "batched", "complain", "examples_of",
+           "from_front", "identity", "jacobians", "on_examples", "release", "replay", "rule_for", "to_front", "tracing"]

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 
 import nbformat
 import pytest
@@ -178,6 +179,7 @@ def test_interrupt(book, tmp_path):
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "Out[1]: 1\n"
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)                                      # into the sleep
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130

@@ -2,6 +2,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -132,6 +133,7 @@ def test_interrupt(script):
     process = subprocess.Popen([sys.executable, "-m", "adjoint", "run", path], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)                                      # into the sleep
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130

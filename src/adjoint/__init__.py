@@ -28,6 +28,7 @@ from .primitives.statistics import *  # noqa: F403
 from .primitives.sets import *  # noqa: F403
 from .primitives.indexing import *  # noqa: F403
 from .primitives.scatter import *  # noqa: F403
+from .primitives.segments import *  # noqa: F403
 from .primitives.contraction import *  # noqa: F403
 from .primitives.sampling import *  # noqa: F403
 from .primitives.softmax import *  # noqa: F403

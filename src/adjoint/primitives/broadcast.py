@@ -18,7 +18,7 @@ from .movement import as_shape, front, reshape
 
 __all__ = ["broadcast_to", "sum"]
 
-# ------------------------------------------------------------------------------------------------------------------- sum
+# ------------------------------------------------------------------------------------------------------------------ sum
 
 
 def reduced(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
@@ -44,7 +44,10 @@ _WIDE = {"float16": np.dtype("float32"), "bfloat16": np.dtype("float32"), "float
 
 def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype that sums of ``dtype`` are added up in."""
-    return _WIDE.get(dtype.name, dtype)
+    return _WIDE.get(str(dtype.name), dtype)
+
+
+_sum_of: Any = np.add.reduce
 
 
 def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
@@ -54,10 +57,10 @@ def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """
     work = wide(x.dtype)
     if work is not x.dtype or x.dtype.kind not in "fc" or not axes or x.size < 4096:
-        return np.add.reduce(x, axis=axes, keepdims=keepdims, dtype=work)
+        return _sum_of(x, axis=axes, keepdims=keepdims, dtype=work)
     first = x.ndim - len(axes)
     if axes == tuple(range(first, x.ndim)) and x.flags.c_contiguous:
-        return np.add.reduce(x, axis=axes, keepdims=keepdims)
+        return _sum_of(x, axis=axes, keepdims=keepdims)
     kept = [k for k in range(x.ndim) if k not in axes]
     if axes == tuple(range(len(axes))):
         rows = x.reshape(-1, *[x.shape[k] for k in kept])
@@ -84,7 +87,7 @@ def _sum_batch(args: Any, at: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     return record(SUM.op(axes=tuple([a + 1 for a in axes]), keepdims=keepdims), front(args[0], at[0])), 0
 
 
-SUM = Primitive(
+SUM: Primitive = Primitive(
     "sum", lambda x, axes, keepdims: spec(reduced(x.shape, axes, keepdims), x.dtype), _sum_kernel,
     vjp=lambda g, y, x, axes, keepdims: (spread(g, x._spec.shape, axes, keepdims),),
     linear=(0,), batch=_sum_batch, oracle=lambda x, axes, keepdims: np.sum(x, axis=axes, keepdims=keepdims),
@@ -148,7 +151,7 @@ def sum_to(x: Any, shape: Shape) -> Any:
     return x if x._spec.shape == shape else reshape(x, shape)
 
 
-# ---------------------------------------------------------------------------------------------------------- broadcast_to
+# --------------------------------------------------------------------------------------------------------- broadcast_to
 
 
 def _broadcast_vjp(g: Any, y: Any, x: Any, shape: Shape) -> tuple[Any]:
@@ -162,7 +165,7 @@ def _broadcast_batch(args: Any, axes: Any, shape: Shape) -> Any:
     return record(BROADCAST.op(shape=(n, *shape)), x), 0
 
 
-BROADCAST = Primitive(
+BROADCAST: Primitive = Primitive(
     "broadcast_to", lambda x, shape: spec(shape, x.dtype), lambda x, shape: np.broadcast_to(x, shape),
     vjp=_broadcast_vjp, linear=(0,), batch=_broadcast_batch, oracle=lambda x, shape: np.broadcast_to(x, shape),
     cases=(lambda rng: ((rng.normal(size=(3, 1)),), {"shape": (2, 3, 4)}),

@@ -15,9 +15,11 @@ from .._trace import record
 from .arithmetic import add, multiply, subtract
 from .convert import cast, convert
 
-__all__ = ["arange", "empty", "empty_like", "eye", "from_dlpack", "linspace", "ones", "ones_like", "zeros", "zeros_like"]
+__all__ = [
+    "arange", "empty", "empty_like", "eye", "from_dlpack", "linspace", "ones", "ones_like", "zeros", "zeros_like",
+]
 
-FULL = Primitive(
+FULL: Primitive = Primitive(
     "full", lambda shape, value, dtype: spec(shape, dtype),
     lambda shape, value, dtype: np.full(shape, value, dtype.np),
     cases=(lambda rng: ((), {"shape": (2, 3), "value": 1, "dtype": _dtypes.float64}),),
@@ -39,7 +41,7 @@ def ones_of(s: Spec) -> Any:
     return full_of(s, 1)
 
 
-# ------------------------------------------------------------------------------------------------------------- constants
+# ------------------------------------------------------------------------------------------------------------ constants
 
 def dims_of(name: str, shape: Any) -> tuple[int, ...]:
     """A shape argument for a new tensor, checked."""
@@ -119,14 +121,14 @@ def from_dlpack(x: Any, copy: bool | None = None) -> Any:
     return wrap(array if copy is False else array.copy())
 
 
-# ---------------------------------------------------------------------------------------------------------------- ranges
+# --------------------------------------------------------------------------------------------------------------- ranges
 
 def _number(name: str, argument: str, value: Any) -> Any:
     """A bound of a range as a Python number."""
     if isinstance(value, Value):
         value = value._look()
     if isinstance(value, (np.ndarray, np.generic)) and value.size == 1:
-        value = value.reshape(())[()].item()
+        value = value.item()
     if not isinstance(value, (int, float)):
         raise ArgumentError(complain(name, argument, "a number", f"{value!r:.60}"))
     return value

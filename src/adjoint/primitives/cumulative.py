@@ -1,2 +1,426 @@
-"""Placeholder."""
-__all__: list[str] = []
+"""Cumulative sums, products, extremes; differences; and the first-order recurrence that differentiates products."""
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import _dtypes
+from .._errors import ArgumentError, AxisError, complain
+from .._graph import Op, Primitive, Spec, spec
+from .._tensor import Value
+from .._trace import record
+from ._make import check_kind, install, normalize_axis
+from .arithmetic import multiply, subtract
+from .broadcast import broadcast_to, for_sums, wide
+from .complex import conj
+from .convert import cast, convert
+from .joining import PICK, SPREAD, batch_all, concat
+from .movement import front, ravel, section
+
+__all__ = [
+    "cummax", "cummin", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "diff", "logcumsumexp",
+]
+
+
+def _batched(op_of: Any) -> Any:
+    """The vmap rule of a primitive that works along one axis: batch axes first, the axis one further."""
+
+    def batch(args: Any, axes: Any, axis: int, **params: Any) -> Any:
+        return record(op_of().op(axis=axis + 1, **params), *batch_all(args, axes)), 0
+
+    return batch
+
+
+def _row(rng: Any, *shape: int) -> Any:
+    return rng.normal(size=shape or (2, 4))
+
+
+# ---------------------------------------------------------------------------------------------------------------- shift
+
+def _shift_kernel(x: Any, axis: int, by: int, fill: float) -> Any:
+    out = np.full(x.shape, fill, x.dtype)
+    n = x.shape[axis]
+    lead = (slice(None),) * axis
+    if abs(by) < n:
+        source, target = (slice(0, n - by), slice(by, n)) if by > 0 else (slice(-by, n), slice(0, n + by))
+        out[(*lead, target)] = x[(*lead, source)]
+    return out
+
+
+SHIFT: Primitive = Primitive(
+    "shift", lambda x, axis, by, fill: x, _shift_kernel,
+    vjp=lambda g, y, x, axis, by, fill: (shift(g, axis, -by),),
+    jvp=lambda ts, y, x, axis, by, fill: shift(ts[0], axis, by), batch=_batched(lambda: SHIFT),
+    oracle=lambda x, axis, by, fill: np.apply_along_axis(
+        lambda row: [row[k - by] if 0 <= k - by < len(row) else fill for k in range(len(row))], axis, x),
+    cases=(lambda rng: ((_row(rng),), {"axis": 1, "by": 1, "fill": 1}),
+           lambda rng: ((_row(rng),), {"axis": 0, "by": -1, "fill": 0})),
+    doc="The elements moved along an axis; a constant comes in at the end that they leave.")
+
+
+def shift(t: Any, axis: int, by: int, fill: float = 0) -> Any:
+    """``t`` moved ``by`` places along an axis, ``fill`` coming in."""
+    return record(SHIFT.op(axis=axis, by=by, fill=fill), t)
+
+
+# ----------------------------------------------------------------------------------------------------------- recurrence
+
+def _recurrence_kernel(a: Any, b: Any, axis: int, reverse: bool) -> Any:
+    work = wide(b.dtype)
+    p, q = np.moveaxis(a, axis, 0).astype(work), np.moveaxis(b, axis, 0).astype(work)
+    if reverse:
+        p, q = p[::-1], q[::-1]
+    out = q.copy()
+    if out.ndim == 1:
+        h, row = 0.0, []
+        for k, (m, c) in enumerate(zip(p.tolist(), q.tolist())):
+            h = m * h + c if k else c
+            row.append(h)
+        out[:] = row
+    else:
+        for k in range(1, len(out)):
+            out[k] += p[k] * out[k - 1]
+    if reverse:
+        out = out[::-1]
+    return np.ascontiguousarray(np.moveaxis(out, 0, axis)).astype(b.dtype)
+
+
+def _recurrence_oracle(a: Any, b: Any, axis: int, reverse: bool) -> Any:
+    if reverse:
+        return np.flip(_recurrence_oracle(np.flip(a, axis), np.flip(b, axis), axis, False), axis)
+    p, q = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+    rows = [sum(np.prod(p[j + 1:k + 1], axis=0) * q[j] for j in range(k + 1)) for k in range(len(q))]
+    return np.moveaxis(np.stack(rows), 0, axis)
+
+
+def _recurrence_vjp(g: Any, y: Any, a: Any, b: Any, axis: int, reverse: bool) -> Any:
+    by = -1 if reverse else 1
+    rest = recurrence(conj(shift(a, axis, -by)), g, axis, not reverse)
+    return multiply(rest, conj(shift(y, axis, by))), rest
+
+
+def _recurrence_jvp(ts: Any, y: Any, a: Any, b: Any, axis: int, reverse: bool) -> Any:
+    ta, tb = ts
+    if ta is None:
+        return recurrence(a, tb, axis, reverse)
+    term = multiply(ta, shift(y, axis, -1 if reverse else 1))
+    return recurrence(a, term if tb is None else term + tb, axis, reverse)
+
+
+def _recurrence_infer(a: Spec, b: Spec, axis: int, reverse: bool) -> Spec:
+    check_kind("recurrence", b.dtype, "fc")
+    return b
+
+
+RECURRENCE: Primitive = Primitive(
+    "recurrence", _recurrence_infer, _recurrence_kernel, vjp=_recurrence_vjp, jvp=_recurrence_jvp,
+    batch=_batched(lambda: RECURRENCE), oracle=_recurrence_oracle,
+    cases=(lambda rng: ((_row(rng), _row(rng)), {"axis": 1, "reverse": False}),
+           lambda rng: ((_row(rng, 3), _row(rng, 3)), {"axis": 0, "reverse": True})),
+    doc="h[k] = a[k] h[k-1] + b[k] along an axis, with h[-1] = 0: what differentiates products without dividing.")
+
+
+def recurrence(a: Any, b: Any, axis: int, reverse: bool = False) -> Any:
+    """h[k] = a[k] h[k-1] + b[k] along an axis (from its end with ``reverse``)."""
+    return record(RECURRENCE.op(axis=axis, reverse=reverse), a, b)
+
+
+# ------------------------------------------------------------------------------------------------------ sum and product
+
+_LONG = np.dtype(np.longdouble) if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else np.dtype(np.float64)
+_RUNNING = {"float64": _LONG, "float32": np.dtype(np.float64), "float16": np.dtype(np.float64),
+            "bfloat16": np.dtype(np.float64), "complex64": np.dtype(np.complex128)}
+
+
+def _accumulate(ufunc: Any, x: Any, axis: int, reverse: bool) -> Any:
+    """A running sum or product in a wider dtype, since it can't be added up pairwise."""
+    if reverse:
+        x = np.flip(x, axis)
+    out = ufunc.accumulate(x, axis=axis, dtype=_RUNNING.get(x.dtype.name, x.dtype)).astype(x.dtype)
+    return np.flip(out, axis) if reverse else out
+
+
+def _oracle_of(function: Any) -> Any:
+    return lambda x, axis, reverse: (
+        np.flip(function(np.flip(x, axis), axis), axis) if reverse else function(x, axis))
+
+
+CUMSUM: Primitive = Primitive(
+    "cumsum", lambda x, axis, reverse: x, lambda x, axis, reverse: _accumulate(np.add, x, axis, reverse), linear=(0,),
+    vjp=lambda g, y, x, axis, reverse: (record(CUMSUM.op(axis=axis, reverse=not reverse), g),),
+    batch=_batched(lambda: CUMSUM), oracle=_oracle_of(np.cumsum),
+    cases=(lambda rng: ((_row(rng),), {"axis": 1, "reverse": False}),
+           lambda rng: ((_row(rng),), {"axis": 0, "reverse": True})), doc="Running sums along an axis.")
+
+
+def pull_cumprod(g: Any, y: Any, x: Any, axis: int, reverse: bool) -> Any:
+    """The cotangent of x for one of its running products y; exact where elements are zero."""
+    by = -1 if reverse else 1
+    rest = recurrence(conj(shift(x, axis, -by)), g, axis, not reverse)
+    return multiply(rest, conj(shift(y, axis, by, 1)))
+
+
+CUMPROD: Primitive = Primitive(
+    "cumprod", lambda x, axis, reverse: x, lambda x, axis, reverse: _accumulate(np.multiply, x, axis, reverse),
+    vjp=lambda g, y, x, axis, reverse: (pull_cumprod(g, y, x, axis, reverse),),
+    jvp=lambda ts, y, x, axis, reverse: recurrence(
+        x, multiply(ts[0], shift(y, axis, -1 if reverse else 1, 1)), axis, reverse),
+    batch=_batched(lambda: CUMPROD), oracle=_oracle_of(np.cumprod),
+    cases=(lambda rng: ((_row(rng),), {"axis": 1, "reverse": False}),
+           lambda rng: ((_row(rng) * [1, 0, 1, 1],), {"axis": 1, "reverse": False}),
+           lambda rng: ((_row(rng),), {"axis": 0, "reverse": True})), doc="Running products along an axis.")
+
+
+def cumprod_op(axis: int, reverse: bool) -> Op:
+    return CUMPROD.op(axis=axis, reverse=reverse)
+
+
+@lru_cache(1024)
+def _axis(name: str, axis: Any, ndim: int) -> int:
+    if axis is None and ndim != 1:
+        raise AxisError(complain(name, "axis", f"given for a tensor of {ndim} axes", "None"))
+    return normalize_axis(name, 0 if axis is None else axis, ndim)
+
+
+def _cumulative(prim: Primitive, start: int, x: Any, axis: Any, dtype: Any, initial: bool) -> Any:
+    t = for_sums(x if isinstance(x, Value) else convert(x), dtype)
+    k = _axis(f"cumulative_{prim.name[3:]}", axis, t._spec.ndim)
+    out = record(prim.op(axis=k, reverse=False), t)
+    if initial:
+        shape = (*t._spec.shape[:k], 1, *t._spec.shape[k + 1:])
+        first = cast(convert(start), t._spec.dtype)
+        out = concat([broadcast_to(first, shape), out], k)
+    return out
+
+
+def cumulative_sum(x: Any, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    """Running sums along ``axis`` (needed for more than one axis), with a 0 in front if ``include_initial``.
+
+    >>> import adjoint as ad
+    >>> ad.cumulative_sum(ad.constant([1.0, 2.0, 3.0])).tolist()
+    [1.0, 3.0, 6.0]
+    """
+    return _cumulative(CUMSUM, 0, x, axis, dtype, include_initial)
+
+
+def cumulative_prod(x: Any, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    """Running products along ``axis`` (needed for more than one axis), with a 1 in front if ``include_initial``.
+
+    Derivatives do not divide, so they are exact where elements are zero.
+    """
+    return _cumulative(CUMPROD, 1, x, axis, dtype, include_initial)
+
+
+def _cum(prim: Primitive, start: int, x: Any, axis: Any, dtype: Any, exclusive: bool, reverse: bool) -> Any:
+    t = for_sums(x if isinstance(x, Value) else convert(x), dtype)
+    if axis is None:
+        t, axis = ravel(t), 0
+    k = normalize_axis(prim.name, axis, t._spec.ndim)
+    out = record(prim.op(axis=k, reverse=bool(reverse)), t)
+    return shift(out, k, -1 if reverse else 1, start) if exclusive else out
+
+
+def cumsum(x: Any, axis: int | None = None, dtype: Any = None, exclusive: bool = False, reverse: bool = False) -> Any:
+    """Running sums along ``axis`` (None: of the flattened tensor).
+
+    exclusive   leave each element out of its own sum
+    reverse     start at the end
+
+    >>> import adjoint as ad
+    >>> ad.cumsum(ad.constant([1.0, 2.0, 3.0]), exclusive=True, reverse=True).tolist()
+    [5.0, 3.0, 0.0]
+    """
+    return _cum(CUMSUM, 0, x, axis, dtype, exclusive, reverse)
+
+
+def cumprod(x: Any, axis: int | None = None, dtype: Any = None, exclusive: bool = False, reverse: bool = False) -> Any:
+    """Running products along ``axis`` (None: of the flattened tensor); ``exclusive`` and ``reverse`` as for cumsum."""
+    return _cum(CUMPROD, 1, x, axis, dtype, exclusive, reverse)
+
+
+# ------------------------------------------------------------------------------------------------------------- extremes
+
+def _extreme_kernel(ufunc: Any) -> Any:
+    def kernel(x: Any, axis: int) -> Any:
+        values = ufunc.accumulate(x, axis=axis)
+        n = x.shape[axis]
+        lead = (slice(None),) * axis
+        place = np.arange(n).reshape([n if k == axis else 1 for k in range(x.ndim)])
+        fresh = np.ones(x.shape, bool)
+        before, after = values[(*lead, slice(0, -1))], values[(*lead, slice(1, None))]
+        fresh[(*lead, slice(1, None))] = ~((before == after) | ((before != before) & (after != after)))
+        return values, np.maximum.accumulate(np.where(fresh, place, 0), axis=axis).astype(np.int64)
+
+    return kernel
+
+
+def _extreme_infer(x: Spec, axis: int) -> tuple[Spec, Spec]:
+    check_kind("cummax", x.dtype, "biuf")
+    return x, spec(x.shape, _dtypes.int64)
+
+
+def _extreme(name: str, ufunc: Any) -> Primitive:
+    return Primitive(
+        name, _extreme_infer, _extreme_kernel(ufunc),
+        vjp=lambda gs, ys, x, axis: (record(SPREAD.op(axis=axis, size=x._spec.shape[axis]), gs[0], ys[1]),),
+        jvp=lambda ts, ys, x, axis: (record(PICK.op(axis=axis), ts[0], ys[1]), None),
+        batch=lambda args, axes, axis: (record(prim().op(axis=axis + 1), front(args[0], axes[0])), 0),
+        oracle=lambda x, axis: (ufunc.accumulate(x, axis), np.apply_along_axis(
+            lambda r: [int(np.argmax(r[:k + 1] == ufunc.reduce(r[:k + 1]))) for k in range(len(r))], axis, x)),
+        cases=(lambda rng: ((_row(rng),), {"axis": 1}),), doc=f"Running {name[3:]} along an axis and where it stands.")
+
+    def prim() -> Primitive:
+        return _EXTREMES[name]
+
+
+_EXTREMES = {}
+_EXTREMES["cummax"] = _extreme("cummax", np.maximum)
+_EXTREMES["cummin"] = _extreme("cummin", np.minimum)
+
+
+def _running(name: str, x: Any, axis: Any) -> Any:
+    t = x if isinstance(x, Value) else convert(x)
+    return record(_EXTREMES[name].op(axis=_axis(name, axis, t._spec.ndim)), t)
+
+
+def cummax(x: Any, axis: int | None = None) -> tuple[Any, Any]:
+    """Running maxima along ``axis`` and the (first) indices where they stand; the gradient goes to those.
+
+    >>> import adjoint as ad
+    >>> ad.cummax(ad.constant([1.0, 3.0, 2.0]))[0].tolist()
+    [1.0, 3.0, 3.0]
+    """
+    return _running("cummax", x, axis)  # type: ignore[no-any-return]
+
+
+def cummin(x: Any, axis: int | None = None) -> tuple[Any, Any]:
+    """Running minima along ``axis`` and the (first) indices where they stand; the gradient goes to those."""
+    return _running("cummin", x, axis)  # type: ignore[no-any-return]
+
+
+# --------------------------------------------------------------------------------------------------------- logcumsumexp
+# Both sweeps need exp(x[k] - y[k]) and exp(y[k] - y[k+1]). They are primitives of their own, computed wide from x: the
+# differences of rounded y would carry an error of |y| ulp.
+
+def _lse(x: Any, axis: int) -> Any:
+    return np.logaddexp.accumulate(x.astype(np.float64), axis=axis)
+
+
+def _own_share(x: Any, axis: int) -> Any:
+    y, z = _lse(x, axis), x.astype(np.float64)
+    return np.where(z == y, np.where(np.isneginf(y), 0.0, 1.0), np.exp(z - y)).astype(x.dtype)
+
+
+def _kept_share(x: Any, axis: int) -> Any:
+    y = _lse(x, axis)
+    following = _shift_kernel(y, axis, -1, np.inf)
+    same = (y == following) & np.isinf(y)
+    return np.where(same, np.where(y > 0, 1.0, 0.0), np.exp(y - following)).astype(x.dtype)
+
+
+def _push_lse(t: Any, x: Any, axis: int) -> Any:
+    own, kept = record(OWN_SHARE.op(axis=axis), x), record(KEPT_SHARE.op(axis=axis), x)
+    return recurrence(shift(kept, axis, 1), multiply(own, t), axis)
+
+
+def _pull_lse(g: Any, x: Any, axis: int) -> Any:
+    own, kept = record(OWN_SHARE.op(axis=axis), x), record(KEPT_SHARE.op(axis=axis), x)
+    return multiply(own, recurrence(kept, g, axis, True))
+
+
+def _own_vjp(g: Any, y: Any, x: Any, axis: int) -> tuple[Any]:
+    h = multiply(g, y)
+    return (subtract(h, _pull_lse(h, x, axis)),)
+
+
+def _own_jvp(ts: Any, y: Any, x: Any, axis: int) -> Any:
+    return multiply(y, subtract(ts[0], _push_lse(ts[0], x, axis)))
+
+
+def _kept_vjp(g: Any, y: Any, x: Any, axis: int) -> tuple[Any]:
+    h = multiply(g, y)
+    return (_pull_lse(subtract(h, shift(h, axis, 1)), x, axis),)
+
+
+def _kept_jvp(ts: Any, y: Any, x: Any, axis: int) -> Any:
+    u = _push_lse(ts[0], x, axis)
+    return multiply(y, subtract(u, shift(u, axis, -1)))
+
+
+def _lse_oracle(x: Any, axis: int) -> Any:
+    return np.log(np.cumsum(np.exp(x), axis))
+
+
+def _lse_primitive(name: str, kernel: Any, vjp: Any, jvp: Any, oracle: Any, doc: str) -> Primitive:
+    def infer(x: Spec, axis: int) -> Spec:
+        check_kind(name, x.dtype, "f")
+        return x
+
+    def batch(args: Any, axes: Any, axis: int) -> Any:
+        return record(prim.op(axis=axis + 1), front(args[0], axes[0])), 0
+
+    prim: Primitive = Primitive(name, infer, kernel, vjp=vjp, jvp=jvp, batch=batch, oracle=oracle, doc=doc,
+                     cases=(lambda rng: ((_row(rng),), {"axis": 1}), lambda rng: ((_row(rng, 4),), {"axis": 0})))
+    return prim
+
+
+OWN_SHARE: Primitive = _lse_primitive(
+    "logcumsumexp_own_share", _own_share, _own_vjp, _own_jvp,
+    lambda x, axis: np.exp(x) / np.cumsum(np.exp(x), axis),
+    "The share of each element in its running sum of exponentials.")
+KEPT_SHARE: Primitive = _lse_primitive(
+    "logcumsumexp_kept_share", _kept_share, _kept_vjp, _kept_jvp,
+    lambda x, axis: np.apply_along_axis(
+        lambda row: [*(np.cumsum(np.exp(row))[:-1] / np.cumsum(np.exp(row))[1:]), 0.0], axis, x),
+    "The share of each running sum of exponentials in the next one (0 for the last).")
+LOGCUMSUMEXP: Primitive = _lse_primitive(
+    "logcumsumexp", lambda x, axis: _lse(x, axis).astype(x.dtype),
+    lambda g, y, x, axis: (_pull_lse(g, x, axis),), lambda ts, y, x, axis: _push_lse(ts[0], x, axis),
+    _lse_oracle, "Logarithms of running sums of exponentials.")
+
+
+def logcumsumexp(x: Any, axis: int | None = None) -> Any:
+    """y[k] = log(exp(x[0]) + ... + exp(x[k])) along ``axis``; nothing overflows, -inf counts as an absent term.
+
+    >>> import adjoint as ad
+    >>> ad.logcumsumexp(ad.constant([1000.0, 1000.0])).tolist()
+    [1000.0, 1000.693115234375]
+    """
+    t = x if isinstance(x, Value) else convert(x)
+    return record(LOGCUMSUMEXP.op(axis=_axis("logcumsumexp", axis, t._spec.ndim)), t)
+
+
+# ----------------------------------------------------------------------------------------------------------------- diff
+
+def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+    """Differences of neighbours along ``axis``, taken ``n`` times.
+
+    prepend, append   tensors put before and after ``x`` along the axis first
+
+    >>> import adjoint as ad
+    >>> ad.diff(ad.constant([1.0, 4.0, 9.0])).tolist()
+    [3.0, 5.0]
+    """
+    t = x if isinstance(x, Value) else convert(x)
+    k = normalize_axis("diff", axis, t._spec.ndim)
+    if n < 0:
+        raise ArgumentError(complain("diff", "n", "at least 0", n))
+    parts = [p for p in (prepend, t, append) if p is not None]
+    if len(parts) > 1:
+        made = []
+        for p in parts:
+            q = convert(p, t._spec.dtype, True)
+            made.append(broadcast_to(q, (*t._spec.shape[:k], 1, *t._spec.shape[k + 1:])) if q._spec.ndim == 0 else q)
+        t = concat(made, k)
+    for _ in range(n):
+        length = t._spec.shape[k]
+        if length == 0:
+            break
+        t = subtract(section(t, k, 1, length), section(t, k, 0, length - 1))
+    return t
+
+
+install("cumsum", cumsum)
+install("cumprod", cumprod)

@@ -14,7 +14,7 @@ from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value, wrap
 from .._trace import hooks, record
 from ._make import broadcast_shapes, install, normalize_axis
-from .broadcast import broadcast_to
+from .broadcast import add_up, broadcast_to
 from .convert import cast, convert
 from .creation import zeros_of
 from .movement import as_shape, front, ravel, reshape
@@ -58,7 +58,7 @@ def fill(ts: Any, xs: Any) -> list[Any]:
     return [zeros_of(x._spec) if t is None else t for t, x in zip(ts, xs)]
 
 
-# ---------------------------------------------------------------------------------------------------------------- concat
+# --------------------------------------------------------------------------------------------------------------- concat
 
 def _concat_infer(*specs: Spec, axis: int) -> Spec:
     first = specs[0]
@@ -82,7 +82,7 @@ def _concat_batch(args: Any, axes: Any, axis: int) -> Any:
     return record(CONCAT.op(axis=axis + 1), *batch_all(args, axes)), 0
 
 
-CONCAT = Primitive(
+CONCAT: Primitive = Primitive(
     "concat", _concat_infer, lambda *xs, axis: np.concatenate(xs, axis), vjp=_concat_vjp,
     jvp=lambda ts, y, *xs, axis: record(CONCAT.op(axis=axis), *fill(ts, xs)), batch=_concat_batch,
     oracle=lambda *xs, axis: np.concatenate(xs, axis), doc="Tensors one after the other along an axis.",
@@ -109,7 +109,7 @@ def concat(arrays: Any, axis: int | None = 0) -> Any:
     return record(CONCAT.op(axis=normalize_axis("concat", axis, ndim)), *ts)
 
 
-# ----------------------------------------------------------------------------------------------------------------- split
+# ---------------------------------------------------------------------------------------------------------------- split
 
 def _split_infer(x: Spec, axis: int, sizes: tuple[int, ...]) -> tuple[Spec, ...]:
     return tuple([spec((*x.shape[:axis], n, *x.shape[axis + 1:]), x.dtype) for n in sizes])
@@ -124,7 +124,7 @@ def _split_kernel(x: Any, axis: int, sizes: tuple[int, ...]) -> Any:
     return out
 
 
-SPLIT = Primitive(
+SPLIT: Primitive = Primitive(
     "split", _split_infer, _split_kernel, linear=(0,),
     vjp=lambda gs, ys, x, axis, sizes: (record(CONCAT.op(axis=axis), *gs),),
     batch=lambda args, axes, axis, sizes: (record(SPLIT.op(axis=axis + 1, sizes=sizes), front(args[0], axes[0])), 0),
@@ -167,7 +167,7 @@ def split(x: Any, parts: Any, axis: int = 0) -> tuple[Any, ...]:
     return record(_split_op(t._spec.shape, key, axis), t)  # type: ignore[no-any-return]
 
 
-# --------------------------------------------------------------------------------------------------------------- unstack
+# -------------------------------------------------------------------------------------------------------------- unstack
 
 def _unstack_infer(x: Spec, axis: int) -> tuple[Spec, ...]:
     return (spec((*x.shape[:axis], *x.shape[axis + 1:]), x.dtype),) * x.shape[axis]
@@ -178,7 +178,7 @@ def _unstack_kernel(x: Any, axis: int) -> Any:
     return [rows[k] for k in range(rows.shape[0])] if rows.ndim > 1 else [np.asarray(v) for v in rows]
 
 
-UNSTACK = Primitive(
+UNSTACK: Primitive = Primitive(
     "unstack", _unstack_infer, _unstack_kernel, linear=(0,),
     vjp=lambda gs, ys, x, axis: (record(STACK.op(axis=axis), *gs),),
     batch=lambda args, axes, axis: (record(UNSTACK.op(axis=axis + 1), front(args[0], axes[0])), 0),
@@ -206,7 +206,7 @@ def _iterate(self: Any) -> Iterator[Any]:
 
 install("__iter__", _iterate)
 
-# ----------------------------------------------------------------------------------------------------------------- stack
+# ---------------------------------------------------------------------------------------------------------------- stack
 
 def _stack_infer(*specs: Spec, axis: int) -> Spec:
     first = specs[0]
@@ -216,7 +216,7 @@ def _stack_infer(*specs: Spec, axis: int) -> Spec:
     return spec((*first.shape[:axis], len(specs), *first.shape[axis:]), first.dtype)
 
 
-STACK = Primitive(
+STACK: Primitive = Primitive(
     "stack", _stack_infer, lambda *xs, axis: np.stack(xs, axis),
     vjp=lambda g, y, *xs, axis: tuple(record(UNSTACK.op(axis=axis), g)),
     jvp=lambda ts, y, *xs, axis: record(STACK.op(axis=axis), *fill(ts, xs)),
@@ -265,7 +265,7 @@ def _dtype_within(value: Any) -> Any:
         for v in stack_of.pop():
             if isinstance(v, (list, tuple)):
                 stack_of.append(v)
-            elif isinstance(v, Value) or isinstance(v, (np.ndarray, np.generic)):
+            elif isinstance(v, (Value, np.ndarray, np.generic)):
                 d = as_dtype(v.dtype)
                 want = d if want is None else promote(want, d)
     return want
@@ -273,7 +273,7 @@ def _dtype_within(value: Any) -> Any:
 
 hooks.stack = stack_nested
 
-# ------------------------------------------------------------------------------------------------------------- repeating
+# ------------------------------------------------------------------------------------------------------------ repeating
 
 def _counts(repeats: Any, n: int) -> Any:
     return np.repeat(np.arange(n), repeats)
@@ -290,13 +290,14 @@ def _repeat_length(repeats: Any, n: int) -> int:
 
 def _gather_repeats(x: Any, axis: int, repeats: Any, size: int) -> Any:
     if isinstance(repeats, int):
-        return np.add.reduce(x.reshape(*x.shape[:axis], size, repeats, *x.shape[axis + 1:]), axis=axis + 1, dtype=x.dtype)
+        runs = x.reshape(*x.shape[:axis], size, repeats, *x.shape[axis + 1:])
+        return add_up(runs, (axis + 1,)).astype(x.dtype)
     out = np.zeros((*x.shape[:axis], size, *x.shape[axis + 1:]), x.dtype)
     np.add.at(out, (*(slice(None),) * axis, _counts(repeats, size)), x)
     return out
 
 
-REPEAT = Primitive(
+REPEAT: Primitive = Primitive(
     "repeat", lambda x, axis, repeats: spec(
         (*x.shape[:axis], _repeat_length(repeats, x.shape[axis]), *x.shape[axis + 1:]), x.dtype),
     lambda x, axis, repeats: np.repeat(x, repeats, axis), linear=(0,),
@@ -308,7 +309,7 @@ REPEAT = Primitive(
     cases=(lambda rng: ((rng.normal(size=(2, 3)),), {"axis": 1, "repeats": 2}),
            lambda rng: ((rng.normal(size=(3, 2)),), {"axis": 0, "repeats": (2, 0, 1)})))
 
-REPEAT_SUM = Primitive(
+REPEAT_SUM: Primitive = Primitive(
     "repeat_sum", lambda x, axis, repeats, size: spec((*x.shape[:axis], size, *x.shape[axis + 1:]), x.dtype),
     _gather_repeats, linear=(0,),
     vjp=lambda g, y, x, axis, repeats, size: (record(REPEAT.op(axis=axis, repeats=repeats), g),),
@@ -374,7 +375,7 @@ def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
-    """Coordinate grids of rows: one tensor an argument, of shape (len(y), len(x), ...) for "xy", (len(x), ...) for "ij".
+    """Coordinate grids: one tensor a row, of shape (len(y), len(x), ...) for "xy" and (len(x), len(y), ...) for "ij".
 
     >>> import adjoint as ad
     >>> [g.tolist() for g in ad.meshgrid(ad.arange(2), ad.arange(2))]
@@ -397,7 +398,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
                   for t, k in zip(ts, places)])
 
 
-# -------------------------------------------------------------------------------------------------- picking along an axis
+# ------------------------------------------------------------------------------------------------ picking along an axis
 
 def _spread_kernel(x: Any, idx: Any, axis: int, size: int) -> Any:
     out = np.zeros((*x.shape[:axis], size, *x.shape[axis + 1:]), x.dtype)
@@ -421,14 +422,14 @@ def _spread_case(rng: Any) -> Any:
     return (rng.normal(size=(2, 3)), rng.integers(0, 4, size=(2, 3))), {"axis": 0, "size": 4}
 
 
-PICK = Primitive(
+PICK: Primitive = Primitive(
     "pick_along", _pick_infer, lambda x, idx, axis: np.take_along_axis(x, idx, axis), linear=(0,),
     vjp=lambda g, y, x, idx, axis: (record(SPREAD.op(axis=axis, size=x._spec.shape[axis]), g, idx), None),
     batch=lambda args, axes, axis: (record(PICK.op(axis=axis + 1), *batch_all(args, axes)), 0),
     oracle=lambda x, idx, axis: np.take_along_axis(x, idx, axis), cases=(_pick_case,),
     doc="The elements at indices along an axis, row by row.")
 
-SPREAD = Primitive(
+SPREAD: Primitive = Primitive(
     "spread_along", lambda x, idx, axis, size: spec((*x.shape[:axis], size, *x.shape[axis + 1:]), x.dtype),
     _spread_kernel, linear=(0,),
     vjp=lambda g, y, x, idx, axis, size: (record(PICK.op(axis=axis), g, idx), None),

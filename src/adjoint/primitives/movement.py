@@ -43,14 +43,14 @@ _PRIMS: dict[str, Primitive] = {}
 
 
 def _define(name: str, infer: Any, kernel: Any, vjp: Any, shift: Any, **more: Any) -> Primitive:
-    prim = Primitive(name, infer, kernel, vjp=vjp, linear=(0,), batch=_batched(name, shift), **more)
+    prim: Primitive = Primitive(name, infer, kernel, vjp=vjp, linear=(0,), batch=_batched(name, shift), **more)
     _PRIMS[name] = prim
     return prim
 
 
-# --------------------------------------------------------------------------------------------------------------- reshape
+# -------------------------------------------------------------------------------------------------------------- reshape
 
-RESHAPE = _define(
+RESHAPE: Primitive = _define(
     "reshape", lambda x, shape: spec(shape, x.dtype), lambda x, shape: np.reshape(x, shape),
     vjp=lambda g, y, x, shape: (reshape(g, x._spec.shape),),
     shift=lambda x, shape: {"shape": (x._spec.shape[0], *shape)}, oracle=lambda x, shape: np.reshape(x, shape),
@@ -168,7 +168,7 @@ def atleast_nd(x: Any, ndim: int) -> Any:
     return reshape(t, (1,) * lack + t._spec.shape) if lack > 0 else t
 
 
-# ------------------------------------------------------------------------------------------------------------- transpose
+# ------------------------------------------------------------------------------------------------------------ transpose
 
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     out = [0] * len(axes)
@@ -177,7 +177,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(out)
 
 
-TRANSPOSE = _define(
+TRANSPOSE: Primitive = _define(
     "transpose", lambda x, axes: spec(tuple([x.shape[a] for a in axes]), x.dtype),
     lambda x, axes: np.transpose(x, axes),
     vjp=lambda g, y, x, axes: (record(TRANSPOSE.op(axes=_inverse(axes)), g),),
@@ -261,9 +261,9 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     return record(_move_op(t._spec.ndim, _axes_key(source), _axes_key(destination)), t)
 
 
-# ------------------------------------------------------------------------------------------------------------------ flip
+# ----------------------------------------------------------------------------------------------------------------- flip
 
-FLIP = _define(
+FLIP: Primitive = _define(
     "flip", lambda x, axes: x, lambda x, axes: np.flip(x, axes),
     vjp=lambda g, y, x, axes: (record(FLIP.op(axes=axes), g),),
     shift=lambda x, axes: {"axes": tuple([a + 1 for a in axes])}, oracle=lambda x, axes: np.flip(x, axes),
@@ -287,7 +287,7 @@ def flip(x: Any, axis: Any = None) -> Any:
     return record(_flip_op(t._spec.ndim, _axes_key(axis)), t)
 
 
-ROLL = _define(
+ROLL: Primitive = _define(
     "roll", lambda x, shift, axes: x, lambda x, shift, axes: np.roll(x, shift, axes),
     vjp=lambda g, y, x, shift, axes: (record(ROLL.op(shift=tuple([-s for s in shift]), axes=axes), g),),
     shift=lambda x, shift, axes: {"shift": shift, "axes": tuple([a + 1 for a in axes])},
@@ -309,7 +309,8 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
         return reshape(roll(ravel(t), shift, 0), t._spec.shape)
     shifts = as_shape("roll", shift)
-    axes = tuple(normalize_axis("roll", a, t._spec.ndim) for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    given = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple([normalize_axis("roll", a, t._spec.ndim) for a in given])
     if len(shifts) == 1:
         shifts = shifts * len(axes)
     elif len(axes) == 1:
@@ -319,7 +320,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     return record(ROLL.op(shift=shifts, axes=axes), t)
 
 
-# --------------------------------------------------------------------------------------------------------------- section
+# -------------------------------------------------------------------------------------------------------------- section
 
 def _section_kernel(x: Any, axis: int, start: int, stop: int) -> Any:
     return x[(slice(None),) * axis + (slice(start, stop),)]
@@ -335,7 +336,7 @@ def _resized(x: Any, axis: int, n: int) -> Any:
     return spec((*x.shape[:axis], n, *x.shape[axis + 1:]), x.dtype)
 
 
-SECTION = _define(
+SECTION: Primitive = _define(
     "section", lambda x, axis, start, stop: _resized(x, axis, stop - start), _section_kernel,
     vjp=lambda g, y, x, axis, start, stop: (
         record(EMBED.op(axis=axis, start=start, size=x._spec.shape[axis]), g),),
@@ -344,7 +345,7 @@ SECTION = _define(
     cases=(lambda rng: ((rng.normal(size=(4, 3)),), {"axis": 0, "start": 1, "stop": 3}),),
     doc="The elements from start to stop along one axis.")
 
-EMBED = _define(
+EMBED: Primitive = _define(
     "embed", lambda x, axis, start, size: _resized(x, axis, size), _embed_kernel,
     vjp=lambda g, y, x, axis, start, size: (
         record(SECTION.op(axis=axis, start=start, stop=start + x._spec.shape[axis]), g),),
@@ -360,7 +361,7 @@ def section(t: Any, axis: int, start: int, stop: int) -> Any:
     return record(SECTION.op(axis=axis, start=start, stop=stop), t)
 
 
-# ------------------------------------------------------------------------------------------------------ diagonals, masks
+# ----------------------------------------------------------------------------------------------------- diagonals, masks
 
 def _diagonal_length(shape: Shape, offset: int) -> int:
     return max(0, min(shape[-2] + min(offset, 0), shape[-1] - max(offset, 0)))
@@ -373,7 +374,7 @@ def _put_diagonal(x: Any, offset: int, rows: int, columns: int) -> Any:
     return out
 
 
-DIAGONAL = _define(
+DIAGONAL: Primitive = _define(
     "diagonal", lambda x, offset: spec((*x.shape[:-2], _diagonal_length(x.shape, offset)), x.dtype),
     lambda x, offset: np.diagonal(x, offset, -2, -1),
     vjp=lambda g, y, x, offset: (record(FROM_DIAGONAL.op(
@@ -382,7 +383,7 @@ DIAGONAL = _define(
     cases=(lambda rng: ((rng.normal(size=(2, 3, 4)),), {"offset": 1}),),
     doc="A diagonal of each matrix.")
 
-FROM_DIAGONAL = _define(
+FROM_DIAGONAL: Primitive = _define(
     "from_diagonal", lambda x, offset, rows, columns: spec((*x.shape[:-1], rows, columns), x.dtype), _put_diagonal,
     vjp=lambda g, y, x, offset, rows, columns: (record(DIAGONAL.op(offset=offset), g),),
     shift=lambda x, offset, rows, columns: {"offset": offset, "rows": rows, "columns": columns},
@@ -444,12 +445,18 @@ def _take_triangle(prim: Primitive, x: Any, k: int) -> Any:
 
 
 def tril(x: Any, k: int = 0) -> Any:
-    """The lower triangle of each matrix: zeros above the ``k``-th diagonal. Raises ShapeError for fewer than two axes."""
+    """The lower triangle of each matrix: zeros above the ``k``-th diagonal.
+
+    Raises ShapeError for fewer than two axes.
+    """
     return _take_triangle(_TRIL, x, k)
 
 
 def triu(x: Any, k: int = 0) -> Any:
-    """The upper triangle of each matrix: zeros below the ``k``-th diagonal. Raises ShapeError for fewer than two axes."""
+    """The upper triangle of each matrix: zeros below the ``k``-th diagonal.
+
+    Raises ShapeError for fewer than two axes.
+    """
     return _take_triangle(_TRIU, x, k)
 
 

@@ -1,2 +1,303 @@
-"""Placeholder."""
-__all__: list[str] = []
+"""Spread and order statistics: variance, standard deviation, averages, quantiles."""
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import _dtypes
+from .._errors import ArgumentError, ShapeError, complain
+from .._graph import Primitive, Shape, Spec, spec
+from .._tensor import Value
+from .._trace import hooks, record
+from ._make import check_kind, elementwise, install, normalize_axes
+from .arithmetic import add, divide, multiply
+from .broadcast import add_up, axis_key, broadcast_to, reduced, restore, wide
+from .complex import conj, real
+from .convert import cast, convert
+from .movement import reshape, section, transpose
+from .reduction import count_of, divided, mean, shifted, sum_over
+from .sorting import sort_pair
+
+__all__ = ["average", "median", "percentile", "quantile", "std", "var"]
+
+# ------------------------------------------------------------------------------------------------------------- centring
+# x minus its mean, where x is near it, needs the mean to more digits than the dtype has; so the difference is a
+# primitive. It is a projection: linear, its own transpose and its own square.
+
+def _centered(x: Any, axes: tuple[int, ...]) -> Any:
+    """x - mean(x), in a wide dtype: the mean's rounding error is taken out by a second mean."""
+    z = x.astype(wide(x.dtype), copy=False)
+    n = count_of(x.shape, axes)
+    for _ in range(2 if z.dtype is x.dtype or z.dtype.itemsize == 4 else 1):
+        z = z - np.true_divide(add_up(z, axes, True), n, dtype=z.dtype)
+    return z
+
+
+def _centre_infer(x: Spec, axes: tuple[int, ...]) -> Spec:
+    check_kind("center", x.dtype, "fc")
+    return x
+
+
+CENTER: Primitive = Primitive(
+    "center", _centre_infer, lambda x, axes: _centered(x, axes).astype(x.dtype), linear=(0,),
+    vjp=lambda g, y, x, axes: (center(g, axes),), batch=shifted(lambda: CENTER),
+    oracle=lambda x, axes: x - np.mean(x, axis=axes, keepdims=True),
+    cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,)}),), doc="The elements less their mean over axes.")
+
+
+def center(t: Any, axes: tuple[int, ...]) -> Any:
+    """``t`` less its mean over axes."""
+    return record(CENTER.op(axes=axes), t)
+
+
+def _over_or_zero(x: Any, y: Any) -> Any:
+    out = np.zeros(np.broadcast_shapes(x.shape, y.shape), x.dtype)
+    np.divide(x, y, out=out, where=y != 0)
+    return out
+
+
+_OVER = elementwise(
+    "over_or_zero", 2, _over_or_zero,
+    lambda r, x, y: (lambda t: over_or_zero(t, y), lambda t: -multiply(over_or_zero(t, y), r)), public=False,
+    domain=((-3.0, 3.0), (0.5, 3.0)), oracle="numpy.divide", doc="x / y, and 0 where y is 0.")
+
+
+def over_or_zero(x: Any, y: Any) -> Any:
+    """x / y, and 0 with all its derivatives where y is 0."""
+    return record(_OVER, x, y)
+
+
+# ------------------------------------------------------------------------------------------------------------- variance
+
+def _freedom(shape: Shape, axes: tuple[int, ...], correction: float) -> float:
+    return max(count_of(shape, axes) - correction, 0)
+
+
+def _squares(z: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    return add_up(z.real * z.real + z.imag * z.imag if z.dtype.kind == "c" else z * z, axes, keepdims)
+
+
+def _var_kernel(x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> Any:
+    total = _squares(_centered(x, axes), axes, keepdims)
+    out = np.true_divide(total, _freedom(x.shape, axes, correction))
+    return out.astype(x.real.dtype if x.dtype.kind == "c" else x.dtype)
+
+
+def _std_kernel(x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> Any:
+    z = _centered(x, axes)
+    biggest = np.max(np.abs(z), axis=axes, keepdims=True, initial=0)
+    power = np.frexp(np.where(np.isfinite(biggest), biggest, 1))[1]      # squares must neither overflow nor vanish
+    low = np.maximum(-power, -1000)
+    scaled = z * np.ldexp(np.ones_like(biggest), low)
+    mean_square = np.true_divide(_squares(scaled, axes, True), _freedom(x.shape, axes, correction))
+    out = np.ldexp(np.sqrt(mean_square), -low).astype(x.real.dtype if x.dtype.kind == "c" else x.dtype)
+    return out if keepdims else out.reshape(reduced(x.shape, axes, False))
+
+
+def _spread_infer(name: str) -> Any:
+    def infer(x: Spec, axes: tuple[int, ...], correction: float, keepdims: bool) -> Spec:
+        check_kind(name, x.dtype, "fc")
+        return spec(reduced(x.shape, axes, keepdims), x.dtype.real_dtype)
+
+    return infer
+
+
+def _var_vjp(g: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> tuple[Any]:
+    shape = x._spec.shape
+    scale = divided(add(g, g), _freedom(shape, axes, correction))
+    return (multiply(cast(restore(scale, shape, axes, keepdims), x._spec.dtype), center(x, axes)),)
+
+
+def _var_jvp(ts: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> Any:
+    total = real(sum_over(multiply(ts[0], conj(center(x, axes))), axes, keepdims))
+    return divided(add(total, total), _freedom(x._spec.shape, axes, correction))
+
+
+def _std_vjp(g: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> tuple[Any]:
+    shape = x._spec.shape
+    scale = over_or_zero(divided(g, _freedom(shape, axes, correction)), y)
+    return (multiply(cast(restore(scale, shape, axes, keepdims), x._spec.dtype), center(x, axes)),)
+
+
+def _std_jvp(ts: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> Any:
+    total = real(sum_over(multiply(ts[0], conj(center(x, axes))), axes, keepdims))
+    return over_or_zero(divided(total, _freedom(x._spec.shape, axes, correction)), y)
+
+
+def _spread_cases() -> Any:
+    return (lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,), "correction": 0, "keepdims": False}),
+            lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (0, 2), "correction": 1, "keepdims": True}))
+
+
+VAR: Primitive = Primitive(
+    "var", _spread_infer("var"), _var_kernel, vjp=_var_vjp, jvp=_var_jvp, batch=shifted(lambda: VAR),
+    oracle=lambda x, axes, correction, keepdims: np.var(x, axis=axes, ddof=correction, keepdims=keepdims),
+    cases=_spread_cases(), doc="The variance over axes.")
+
+STD: Primitive = Primitive(
+    "std", _spread_infer("std"), _std_kernel, vjp=_std_vjp, jvp=_std_jvp, batch=shifted(lambda: STD),
+    oracle=lambda x, axes, correction, keepdims: np.std(x, axis=axes, ddof=correction, keepdims=keepdims),
+    cases=_spread_cases(), doc="The standard deviation over axes.")
+
+
+@lru_cache(4096)
+def _spread_op(prim: Primitive, ndim: int, axis: Any, correction: Any, keepdims: bool) -> Any:
+    if not isinstance(correction, (int, float)):
+        raise ArgumentError(complain(prim.name, "correction", "a number", repr(correction)))
+    return prim.op(axes=normalize_axes(prim.name, axis, ndim), correction=correction, keepdims=bool(keepdims))
+
+
+def _floating(x: Any) -> Any:
+    t = x if isinstance(x, Value) else convert(x)
+    return t if t._spec.dtype.kind in "fc" else cast(t, _dtypes.DEFAULT_FLOAT)
+
+
+def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
+    """The variance of ``x`` over ``axis``: sum |x - mean|^2 / (n - correction).
+
+    axis         an int, a tuple, or None for all
+    correction   0 for the population's, 1 for the estimate from a sample
+
+    Computed from the differences to the mean, so a large offset costs no digits; so is the derivative
+    2 (x - mean) / (n - correction). nan for n = 0.
+
+    >>> import adjoint as ad
+    >>> float(ad.var(ad.constant([1.0, 3.0])))
+    1.0
+    """
+    t = _floating(x)
+    return record(_spread_op(VAR, t._spec.ndim, axis_key(axis), correction, keepdims), t)
+
+
+def std(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
+    """The standard deviation of ``x`` over ``axis``: the root of the variance, arguments as for ``var``.
+
+    Where all elements are equal it is 0 and its derivatives are taken as 0.
+
+    >>> import adjoint as ad
+    >>> float(ad.std(ad.constant([1.0, 3.0])))
+    1.0
+    """
+    t = _floating(x)
+    return record(_spread_op(STD, t._spec.ndim, axis_key(axis), correction, keepdims), t)
+
+
+def average(x: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
+    """The mean of ``x`` over ``axis`` with weights: sum(w x) / sum(w).
+
+    weights   tensor of x's shape, or a row for one axis; None for equal weights
+
+    Raises ShapeError where the weights do not fit. Differentiable in both.
+
+    >>> import adjoint as ad
+    >>> float(ad.average(ad.constant([1.0, 5.0]), weights=ad.constant([3.0, 1.0])))
+    2.0
+    """
+    t = _floating(x)
+    if weights is None:
+        return mean(t, axis, keepdims=keepdims)
+    w = convert(weights, t._spec.dtype, True)
+    t, w = hooks.convert_pair(_AVERAGE, t, w)
+    axes = normalize_axes("average", axis_key(axis), t._spec.ndim)
+    if w._spec.shape != t._spec.shape:
+        if len(axes) != 1 or w._spec.shape != (t._spec.shape[axes[0]],):
+            raise ShapeError(complain("average", "weights", f"of shape {t._spec.shape}, or a row along one axis",
+                                      w._spec.shape))
+        w = broadcast_to(reshape(w, [-1 if k == axes[0] else 1 for k in range(t._spec.ndim)]), t._spec.shape)
+    return divide(sum_over(multiply(t, w), axes, keepdims), sum_over(w, axes, keepdims))
+
+
+_AVERAGE = multiply.primitive.op()
+
+# ------------------------------------------------------------------------------------------------------------ quantiles
+
+_BLEND_IF_REAL = elementwise(
+    "nan_if_nan", 2, lambda x, y: np.where(np.isnan(y), y, x).astype(x.dtype), lambda r, x, y: (1, None),
+    kinds="f", public=False, oracle=lambda x, y: x + 0.0, doc="x, and nan where y is nan.")
+
+_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantile_row(t: Any, q: float, method: str) -> Any:
+    """One quantile along the last axis of sorted rows."""
+    n, last = t._spec.shape[-1], t._spec.ndim - 1
+    at = q * (n - 1)
+    low = min(int(np.floor(at)), n - 1)
+    weight = at - low
+    if method == "lower":
+        weight = 0.0
+    elif method == "higher":
+        weight = float(weight > 0)
+    elif method == "midpoint":
+        weight = 0.5 * (weight > 0)
+    elif method == "nearest":
+        weight = float(weight > 0.5 or (weight == 0.5 and low % 2 == 1))
+    first = section(t, last, low, low + 1)
+    if weight == 0.0:
+        return first
+    second = section(t, last, low + 1, low + 2)
+    if weight == 1.0:
+        return second
+    return add(multiply(first, 1.0 - weight), multiply(second, weight))
+
+
+def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """The ``q``-quantile of ``x`` over ``axis``: between the sorted elements at q (n - 1).
+
+    q        number in 0..1, or a list of them: then they are the first axis of the result
+    method   "linear", "lower", "higher", "midpoint" or "nearest"
+
+    nan where there is one among the elements. Raises ArgumentError for ``q`` out of range, ShapeError for no elements.
+
+    >>> import adjoint as ad
+    >>> float(ad.quantile(ad.constant([1.0, 2.0, 4.0]), 0.75))
+    3.0
+    """
+    if method not in _METHODS:
+        raise ArgumentError(complain("quantile", "method", " or ".join(map(repr, _METHODS)), repr(method)))
+    levels = np.asarray(q._look() if isinstance(q, Value) else q, np.float64)
+    if levels.ndim > 1 or not np.all((levels >= 0) & (levels <= 1)):
+        raise ArgumentError(complain("quantile", "q", "a number in 0..1 or a row of them", f"{q!r:.60}"))
+    t = _floating(x)
+    shape = t._spec.shape
+    axes = normalize_axes("quantile", axis_key(axis), t._spec.ndim)
+    kept = [k for k in range(len(shape)) if k not in axes]
+    n = count_of(shape, axes)
+    if n == 0:
+        raise ShapeError(complain("quantile", "x", "of at least one element along the axes reduced", f"shape {shape}"))
+    rows = reshape(transpose(t, (*kept, *axes)), (*[shape[k] for k in kept], n))
+    last = len(kept)
+    ordered = sort_pair(rows, last)[0]
+    final = section(ordered, last, n - 1, n)
+    found = []
+    for level in levels.reshape(-1).tolist():
+        row = record(_BLEND_IF_REAL, _quantile_row(ordered, level, method), final)
+        found.append(reshape(row, reduced(shape, axes, keepdims)))
+    return stack_rows(found) if levels.ndim else found[0]
+
+
+def stack_rows(rows: list[Any]) -> Any:
+    """Results side by side as the first axis."""
+    return hooks.stack(rows, rows[0]._spec.dtype)
+
+
+def percentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """The ``q``-th percentile of ``x`` over ``axis``: ``quantile`` with q in 0..100."""
+    levels = np.asarray(q._look() if isinstance(q, Value) else q, np.float64) / 100.0
+    return quantile(x, levels, axis, method, keepdims)
+
+
+def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The middle element of ``x`` over ``axis``, or the mean of the middle two; nan if there is one.
+
+    >>> import adjoint as ad
+    >>> float(ad.median(ad.constant([3.0, 1.0, 2.0])))
+    2.0
+    """
+    return quantile(x, 0.5, axis, "midpoint", keepdims)
+
+
+install("var", var)
+install("std", std)

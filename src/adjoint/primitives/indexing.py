@@ -136,7 +136,12 @@ def _front(x: Any, axis: int | None) -> Any:
     return transpose(x, (axis, *[k for k in range(n) if k != axis]))
 
 
-def _aligned(idx: tuple[Any, ...], axes: Any, rank: int) -> list[Any]:
+def to_front(t: Any, axis: int | None, size: int) -> Any:
+    """The batch axis in front, made where there is none."""
+    return broadcast_to(t, (size, *t._spec.shape)) if axis is None else _front(t, axis)
+
+
+def align(idx: tuple[Any, ...], axes: Any, rank: int) -> list[Any]:
     """Batched index tensors with their batch axis in front of ``rank`` others; the rest as they are."""
     out = []
     for t, a in zip(idx, axes):
@@ -203,7 +208,7 @@ def _index_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
     data, some = axes[0] is not None, any(a is not None for a in axes[1:])
     rank = _rank(idx, axes[1:])
     x = _front(x, axes[0]) if data else x
-    idx = _aligned(idx, axes[1:], rank)
+    idx = align(idx, axes[1:], rank)
     wide, tensors = _batched_key(key, idx, rank, x._spec.shape[0] if data else 0, data, some)
     y = record(INDEX.op(key=wide), x, *tensors)
     if not (data and some):
@@ -275,8 +280,8 @@ def _unindex_batch(args: Any, axes: Any, key: Key, shape: Shape) -> tuple[Any, i
     some = any(a is not None for a in axes[1:])
     rank = _rank(idx, axes[1:])
     size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
-    g = _front(g, axes[0]) if axes[0] is not None else broadcast_to(g, (size, *g._spec.shape))
-    tensors = _aligned(idx, axes[1:], rank)
+    g = to_front(g, axes[0], size)
+    tensors = align(idx, axes[1:], rank)
     wide, tensors = _batched_key(key, tensors, rank, size, True, some)
     if some:
         order = _settle_order(key, rank)
@@ -357,7 +362,7 @@ def _set_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
     some = any(a is not None for a in axes[2:])
     rank = _rank(idx, axes[2:])
     size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
-    x = _front(x, axes[0]) if axes[0] is not None else broadcast_to(x, (size, *x._spec.shape))
+    x = to_front(x, axes[0], size)
     bare = tuple(t._spec.shape[:a] + t._spec.shape[a + 1:] if a is not None else t._spec.shape
                  for t, a in zip(idx, axes[2:]))
     part = selected(x._spec.shape[1:], key, broadcast_shapes("setitem", *bare) if bare else None)
@@ -365,7 +370,7 @@ def _set_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
         v = _front(v, axes[1])
         v = reshape(v, (size, *[1] * (len(part) + 1 - v._spec.ndim), *v._spec.shape[1:]))
     v = broadcast_to(v, (size, *part))
-    tensors = _aligned(idx, axes[2:], rank)
+    tensors = align(idx, axes[2:], rank)
     wide, tensors = _batched_key(key, tensors, rank, size, True, some)
     if some:
         order = _settle_order(key, rank)
@@ -407,8 +412,8 @@ def _pick_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
     some = any(a is not None for a in axes[1:])
     rank = _rank(idx, axes[1:])
     size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
-    g = _front(g, axes[0]) if axes[0] is not None else broadcast_to(g, (size, *g._spec.shape))
-    tensors = _aligned(idx, axes[1:], rank)
+    g = to_front(g, axes[0], size)
+    tensors = align(idx, axes[1:], rank)
     wide, tensors = _batched_key(key, tensors, rank, size, True, some)
     y = record(PICK.op(key=wide), g, *tensors)
     if not some:
@@ -555,7 +560,7 @@ def parse(x: Any, key: Any) -> tuple[Key, tuple[Any, ...]]:
             axis += len(shape) - used
         elif k is None:
             entries.append(k)
-        elif k.__class__ is bool or isinstance(k, Value) and k._spec.dtype.kind == "b":
+        elif k.__class__ is bool or (isinstance(k, Value) and k._spec.dtype.kind == "b"):
             axis = _mask(x, k, axis, entries, tensors)
         elif isinstance(k, Value):
             if axis < len(shape):

@@ -16,8 +16,10 @@ from ._make import broadcast_shapes, normalize_axis
 from .arithmetic import add, multiply, subtract
 from .broadcast import broadcast_to
 from .convert import cast, convert
+from .creation import ones_of, zeros_of
 from .indexing import (
-    INDEX, SET, TENSOR, UNINDEX, Key, check_range, getitem, index_op, iota, normal_key, scatter_add, selected, unindex,
+    INDEX, SET, TENSOR, UNINDEX, Key, align, check_range, getitem, index_op, iota, normal_key, scatter_add, selected, to_front,
+    unindex,
 )
 from .movement import as_shape, reshape, transpose
 
@@ -239,8 +241,6 @@ def dynamic_stitch(indices: Any, data: Any, name: str | None = None) -> Any:
         raise ShapeError(complain("dynamic_stitch", "indices and data", "lists of one length", f"{len(ids)} and {len(parts)}"))
     rest = parts[0]._spec.shape[ids[0]._spec.ndim:]
     size = max((int(i._look().max()) + 1 for i in ids if i._spec.size), default=0)
-    from .creation import zeros_of
-
     out = zeros_of(spec((size, *rest), parts[0]._spec.dtype))
     for i, d in zip(ids, parts):
         out = record(SET.op(key=(TENSOR,)), out, d, i)
@@ -327,6 +327,14 @@ def tensor_scatter_update(tensor: Any, indices: Any, updates: Any, name: str | N
     return record(SET.op(key=key), t, u, *parts)
 
 
+def _extreme_args(args: Any, axes: Any, data: int) -> tuple[list[Any], list[Any], int]:
+    """Batched data and index tensors made one scatter with the batch as a further index."""
+    size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
+    rank = max(t._spec.ndim - (a is not None) for t, a in zip(args[data:], axes[data:]))
+    whole = [to_front(t, a, size) for t, a in zip(args[:data], axes[:data])]
+    return whole, [iota(size, rank + 1), *align(args[data:], axes[data:], rank)], size
+
+
 def _extreme_infer(x: Spec, u: Spec, *idx: Spec, key: Key, largest: bool) -> Spec:
     return x
 
@@ -353,6 +361,16 @@ def _shares_kernel(y: Any, x: Any, u: Any, *idx: Any, key: Key) -> Any:
     return np.where(hit_x, share, share.dtype.type(0)), np.where(hit_u, share[(*idx, Ellipsis)], share.dtype.type(0))
 
 
+def _shares_batch(args: Any, axes: Any, key: Key) -> tuple[Any, Any]:
+    data, idx, _ = _extreme_args(args, axes, 3)
+    return record(EXTREME_SHARES.op(key=(TENSOR, *key)), *data, *idx), (0, 0)
+
+
+def _extreme_batch(args: Any, axes: Any, key: Key, largest: bool) -> tuple[Any, int]:
+    data, idx, _ = _extreme_args(args, axes, 2)
+    return record(EXTREME.op(key=(TENSOR, *key), largest=largest), *data, *idx), 0
+
+
 def _shares_infer(y: Spec, x: Spec, u: Spec, *idx: Spec, key: Key) -> tuple[Spec, Spec]:
     return x, u
 
@@ -363,12 +381,12 @@ def _shares_case(rng: Any) -> Any:
 
 
 EXTREME_SHARES = Primitive(
-    "scatter_extreme_shares", _shares_infer, _shares_kernel, cases=(_shares_case,),
+    "scatter_extreme_shares", _shares_infer, _shares_kernel, batch=_shares_batch, cases=(_shares_case,),
     oracle=lambda y, x, u, *idx, key: _shares_kernel(y, x, u, *idx, key=key),
     doc="How a cotangent is divided among those that equal the largest (or smallest) value.")
 
 EXTREME = Primitive(
-    "scatter_extreme", _extreme_infer, _extreme_kernel, vjp=_extreme_vjp,
+    "scatter_extreme", _extreme_infer, _extreme_kernel, vjp=_extreme_vjp, batch=_extreme_batch,
     cases=(lambda rng: ((rng.normal(size=(4, 2)), rng.normal(size=(3, 2)), np.array([0, 2, 2])),
                         {"key": (TENSOR,), "largest": True}),
            lambda rng: ((rng.normal(size=(4,)), rng.normal(size=(3,)), np.array([0, 2, 2])),
@@ -501,15 +519,13 @@ def pad(x: Any, paddings: Any, mode: str = "constant", constant_values: Any = 0,
     widths = tuple((int(a), int(b)) for a, b in given)
     for size, pair in zip(t._spec.shape, widths):
         limit = size - 1 if how == "reflect" else size
-        if min(pair) < 0 or how in ("reflect", "symmetric") and max(pair) > limit or how == "edge" and not size and max(pair):
+        if min(pair) < 0 or (how in ("reflect", "symmetric") and max(pair) > limit) or (how == "edge" and not size and max(pair)):
             raise ShapeError(complain("pad", "paddings", "not negative" if min(pair) < 0 else f"at most {limit} on an axis of "
                                       f"length {size}", pair))
     if how != "constant":
         return record(PAD.op(widths=widths, mode=how, value=0), t)
     if isinstance(constant_values, (Value, np.ndarray)):
         c = cast(constant_values, t._spec.dtype)
-        from .creation import ones_of
-
         border = subtract(1, record(PAD.op(widths=widths, mode=how, value=0), ones_of(t._spec)))
         return add(record(PAD.op(widths=widths, mode=how, value=0), t), multiply(border, c))
     value = constant_values.item() if isinstance(constant_values, np.generic) else constant_values

@@ -121,7 +121,8 @@ def complex(real: Any, imag: Any) -> Any:
 
 _abs = elementwise(
     "abs", 1, np.abs, lambda r, x: (_sign(x),), kinds="iuf", oracle="numpy.abs", doc="The absolute value of x.")
-_sign: Any = elementwise("sign", 1, np.sign, lambda r, x: (None,), kinds="iuf", oracle="numpy.sign", doc="The sign of x.")
+_sign: Any = elementwise(
+    "sign", 1, np.sign, lambda r, x: (None,), kinds="iuf", oracle="numpy.sign", doc="The sign of x.")
 
 
 def _complex_sign_kernel(z: Any) -> Any:

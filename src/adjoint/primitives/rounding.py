@@ -54,7 +54,8 @@ def _round_kernel(x: Any, decimals: int) -> Any:
 
 
 ROUND = Primitive(
-    "round", _round_infer, _round_kernel, partials=lambda r, x, decimals: (None,), elementwise=True, oracle="numpy.round",
+    "round", _round_infer, _round_kernel, partials=lambda r, x, decimals: (None,), elementwise=True,
+    oracle="numpy.round",
     cases=(lambda rng: ((rng.normal(size=(2, 3)) * 9,), {"decimals": 0}),
            lambda rng: ((rng.normal(size=(2, 3)) * 9,), {"decimals": 1})),
     doc="x rounded to a number of decimals, halves to even.")

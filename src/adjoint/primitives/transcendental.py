@@ -19,15 +19,15 @@ from .._graph import Op, Primitive, Spec, spec
 from .._tensor import Value
 from .._trace import binary, record, unary
 from ._make import check_kind, elementwise, install
-from .arithmetic import add, divide_no_nan, example, helper, multiply, multiply_no_nan, negative, square, subtract, wide
+from .arithmetic import add, divide_no_nan, example, helper, multiply, negative, square, subtract, wide
 from .comparison import equal, logical_and, where
 from .complex import imag, real
 from .convert import cast, convert
 
 __all__ = [
     "acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp", "exp2", "expm1",
-    "hypot", "log", "log1p", "log2", "log10", "logaddexp", "pow", "rsqrt", "sin", "sinh", "sqrt", "tan", "tanh", "xdivy",
-    "xlog1py", "xlogy",
+    "hypot", "log", "log1p", "log2", "log10", "logaddexp", "pow", "rsqrt", "sin", "sinh", "sqrt", "tan", "tanh",
+    "xdivy", "xlog1py", "xlogy",
 ]
 
 _LN2 = math.log(2)
@@ -85,54 +85,78 @@ sqrt = elementwise(
 rsqrt = elementwise(
     "rsqrt", 1, wide(lambda x: 1 / np.sqrt(x)), lambda r, x: (multiply(r / x, -0.5),), oracle=lambda x: x ** -0.5,
     domain=_POSITIVE, doc=example("The reciprocal square root 1 / sqrt(x).", "float(ad.rsqrt(4.0))", "0.5"))
+
+
+def _cbrt(x: Any) -> Any:
+    r = np.cbrt(x)                                       # and a Newton step, which leaves one rounding
+    return np.where((r == 0) | np.isinf(r), r, r - (r - x / (r * r)) / 3)
+
+
+def _cbrt_slope_kernel(x: Any) -> Any:
+    r = _cbrt(x)
+    return np.where(np.isinf(x), 0, np.where(x == 0, np.inf, r / np.where(x == 0, 1, x) / 3))
+
+
+_cbrt_slope: Any = helper(
+    "cbrt_slope", 1, wide(_cbrt_slope_kernel), lambda r, x: (multiply(r / x, -2 / 3),), domain=_POSITIVE,
+    oracle=lambda x: np.cbrt(x) / (3 * x), doc="The slope of the cube root, x**(-2/3) / 3.")
 cbrt = elementwise(
-    "cbrt", 1, wide(np.cbrt), lambda r, x: (lambda t: t / multiply(square(r), 3),), kinds="f", oracle="numpy.cbrt",
-    domain=_POSITIVE,
+    "cbrt", 1, wide(_cbrt), lambda r, x: (_cbrt_slope(x),), kinds="f", oracle="numpy.cbrt", domain=_POSITIVE,
     doc=example("The real cube root of x.", "round(float(ad.cbrt(-8.0)), 4)", "-2.0", "Its derivative at 0 is inf."))
 
 # ---------------------------------------------------------------------------------------------------------- the power
 
 
-def _power_kernel(x: Any, y: Any) -> Any:
-    return np.power(x, y)
+# x**y moves into itself: every derivative of it, k times in x and m times in y, is one primitive.
 
 
-def _power_term_kernel(x: Any, y: Any, k: int, m: int) -> Any:
-    """x**(y - k) log(x)**m; where x is 0 the logarithm only counts against a negative exponent."""
-    p = np.power(x, y - k)
-    if x.dtype.kind == "f":                              # y - k has lost digits of y where |y| < 1: take x**y / x**k
-        q = np.power(x, y)
-        for _ in range(k):
-            q = q / x
-        size = np.abs(q)
-        p = np.where((size > 1e-290) & (size < 1e290) & (np.abs(y) < 2 * k), q, p)
+@lru_cache(64)
+def _falling(k: int, j: int) -> tuple[float, ...]:
+    """The j-th derivative of y (y - 1) ... (y - k + 1) as the coefficients of a polynomial in y, the highest first."""
+    return tuple(np.polyder(np.poly(np.arange(k)), j)) if j else ()
+
+
+def _power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
+    s = y - k
+    p = np.power(x, s)
+    zero = x == 0
+    logs = np.log(np.where(zero, 1, x)) if m or x.dtype.kind == "f" else 0
+    if k and x.dtype.kind == "f":                        # the digits that y - k has lost, times log(x)
+        b = s - y
+        lost = ((y - (s - b)) - (k + b)) * logs
+        p = np.where(np.isfinite(lost), p * (1 + lost), p)
+    factor: Any = 1
+    for n in range(k):
+        factor = factor * (y - n)
     if m:
-        zero = x == 0
-        logs = np.log(np.where(zero, 1, x)) ** m
-        p = np.where(zero, np.where((y - k).real < 0, p * np.float64(-1) ** m, 0), p * logs)
-    return p
+        terms = [factor] + [math.comb(m, j) * np.polyval(_falling(k, j), y) for j in range(1, min(k, m) + 1)]
+        total, pole = 0.0, 0.0
+        for j in reversed(range(len(terms))):            # at 0 the highest power of the logarithm decides
+            total = total + terms[j] * logs ** (m - j)
+            pole = np.where((terms[j] != 0) & (s.real < 0), (-1.0) ** (m - j) * np.sign(terms[j]) * p, pole)
+        factor = np.where(zero, pole, total)
+        p = np.where(zero, 1, p)
+    return np.where(factor == 0, 0, p * factor)
 
 
-POWER_TERM = Primitive(
-    "power_term", lambda x, y, k, m: _POW.prim.infer(x, y), wide(_power_term_kernel),
-    partials=lambda r, x, y, k, m: (_power_slope(x, y, k, m), _power_term(x, y, k, m + 1)), elementwise=True,
+POWER_SLOPE = Primitive(
+    "power_slope", lambda x, y, k, m: _POW.prim.infer(x, y), wide(_power_slope_kernel),
+    partials=lambda r, x, y, k, m: (_power_slope(x, y, k + 1, m), _power_slope(x, y, k, m + 1)), elementwise=True,
     cases=(lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 1, "m": 0}),
+           lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 0, "m": 1}),
            lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 1, "m": 1})),
-    oracle=lambda x, y, k, m: x ** (y - k) * np.log(x) ** m, doc="x**(y - k) * log(x)**m: the slopes of the power.")
-
-
-def _power_term(x: Any, y: Any, k: int, m: int) -> Any:
-    return record(POWER_TERM.op(k=k, m=m), x, y)
+    oracle=lambda x, y, k, m: {
+        (1, 0): lambda: y * x ** (y - 1), (0, 1): lambda: x ** y * np.log(x),
+        (1, 1): lambda: x ** (y - 1) * (1 + y * np.log(x))}[k, m](),
+    doc="The derivative of x**y, k times in x and m times in y.")
 
 
 def _power_slope(x: Any, y: Any, k: int, m: int) -> Any:
-    """The slope in x of x**(y - k) log(x)**m; a factor y - k of zero wins over an infinite power."""
-    slope = multiply_no_nan(_power_term(x, y, k + 1, m), subtract(y, k) if k else y)
-    return add(slope, multiply(_power_term(x, y, k + 1, m - 1), m)) if m else slope
+    return record(POWER_SLOPE.op(k=k, m=m), x, y)
 
 
 _POW: Any = elementwise(
-    "pow", 2, wide(_power_kernel), lambda r, x, y: (_power_slope(x, y, 0, 0), _power_term(x, y, 0, 1)), kinds="iufc",
+    "pow", 2, wide(np.power), lambda r, x, y: (_power_slope(x, y, 1, 0), _power_slope(x, y, 0, 1)), kinds="iufc",
     domain=((0.2, 3.0), (-3.0, 3.0)), oracle="numpy.power", doc="The power x**y.", public=False)
 
 
@@ -355,8 +379,8 @@ def _direction_kernel(x: Any, y: Any) -> Any:
 
 _direction: Any = helper(
     "direction", 2, wide(_direction_kernel),
-    lambda r, x, y: (divide_no_nan(square(_direction(y, x)), hypot(x, y)),
-                     negative(divide_no_nan(multiply(r, _direction(y, x)), hypot(x, y)))),
+    lambda r, x, y: (multiply(divide_no_nan(_direction(y, x), hypot(x, y)), _direction(y, x)),
+                     negative(multiply(divide_no_nan(_direction(y, x), hypot(x, y)), r))),
     oracle=lambda x, y: x / np.hypot(x, y),
     doc="x / hypot(x, y), the cosine of the direction of (x, y), and 0 at the origin.")
 
@@ -364,11 +388,21 @@ hypot: Any = elementwise(
     "hypot", 2, wide(np.hypot), lambda r, x, y: (_direction(x, y), _direction(y, x)), kinds="f", oracle="numpy.hypot",
     doc=example("sqrt(x**2 + y**2) without overflow.", "float(ad.hypot(3.0, 4.0))", "5.0",
                 "Its derivatives at the origin are 0."))
+
+
+def _turn_kernel(x: Any, y: Any) -> Any:
+    r = np.hypot(x, y)
+    return np.where(r == 0, 0, _direction_kernel(x, y) / np.where(r == 0, 1, r))
+
+
+_turn: Any = helper(
+    "turn", 2, wide(_turn_kernel),
+    lambda r, x, y: (multiply(subtract(_turn(y, x), r), add(_turn(y, x), r)),
+                     multiply(multiply(r, _turn(y, x)), -2)),
+    oracle=lambda x, y: x / (x * x + y * y), doc="x / (x**2 + y**2), and 0 at the origin: the slope of the angle.")
+
 atan2 = elementwise(
-    "atan2", 2, wide(np.arctan2),
-    lambda r, y, x: (divide_no_nan(_direction(x, y), hypot(x, y)),
-                     negative(divide_no_nan(_direction(y, x), hypot(x, y)))),
-    kinds="f", oracle="numpy.arctan2",
+    "atan2", 2, wide(np.arctan2), lambda r, y, x: (_turn(x, y), negative(_turn(y, x))), kinds="f", oracle="numpy.arctan2",
     doc=example("The angle of the point (y, x) as seen in the plane: atan2(y, x), in [-pi, pi].",
                 "round(float(ad.atan2(1.0, -1.0)), 4)", "2.3562", "Its derivatives at the origin are 0."))
 

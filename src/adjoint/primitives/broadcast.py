@@ -38,13 +38,14 @@ def spread(g: Any, shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Any:
     return broadcast_to(restore(g, shape, axes, keepdims), shape)
 
 
-_WIDE = {"float16": np.dtype("float32"), "bfloat16": np.dtype("float32"), "float32": np.dtype("float64"),
-         "complex64": np.dtype("complex128")}
+_WIDE: dict[str, np.dtype[Any]] = {"float16": np.dtype("float32"), "bfloat16": np.dtype("float32"),
+                                     "float32": np.dtype("float64"), "complex64": np.dtype("complex128")}
 
 
 def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype that sums of ``dtype`` are added up in."""
-    return _WIDE.get(str(dtype.name), dtype)
+    found: np.dtype[Any] = _WIDE.get(str(dtype.name), dtype)
+    return found
 
 
 _sum_of: Any = np.add.reduce

@@ -128,7 +128,7 @@ SPLIT: Primitive = Primitive(
     "split", _split_infer, _split_kernel, linear=(0,),
     vjp=lambda gs, ys, x, axis, sizes: (record(CONCAT.op(axis=axis), *gs),),
     batch=lambda args, axes, axis, sizes: (record(SPLIT.op(axis=axis + 1, sizes=sizes), front(args[0], axes[0])), 0),
-    oracle=lambda x, axis, sizes: np.split(x, np.cumsum(sizes)[:-1], axis), doc="Parts of given sizes along an axis.",
+    oracle=lambda x, axis, sizes: tuple(np.split(x, np.cumsum(sizes)[:-1], axis)), doc="Parts of given sizes along an axis.",
     cases=(lambda rng: ((rng.normal(size=(2, 4)),), {"axis": 1, "sizes": (1, 3)}),))
 
 
@@ -182,7 +182,7 @@ UNSTACK: Primitive = Primitive(
     "unstack", _unstack_infer, _unstack_kernel, linear=(0,),
     vjp=lambda gs, ys, x, axis: (record(STACK.op(axis=axis), *gs),),
     batch=lambda args, axes, axis: (record(UNSTACK.op(axis=axis + 1), front(args[0], axes[0])), 0),
-    oracle=lambda x, axis: [np.take(x, k, axis) for k in range(x.shape[axis])], doc="The slices along an axis.",
+    oracle=lambda x, axis: tuple([np.take(x, k, axis) for k in range(x.shape[axis])]), doc="The slices along an axis.",
     cases=(lambda rng: ((rng.normal(size=(2, 3)),), {"axis": 1}),))
 
 

@@ -24,6 +24,10 @@ from .movement import front, reshape, transpose
 __all__ = ["all", "amax", "amin", "any", "count_nonzero", "max", "mean", "min", "prod"]
 
 
+_sum_of: Any = np.add.reduce
+_product_of: Any = np.multiply.reduce
+
+
 def sum_over(t: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     """The sum over axes that are normalized already."""
     return record(SUM.op(axes=axes, keepdims=keepdims), t)
@@ -75,7 +79,7 @@ def _mean_infer(x: Spec, axes: tuple[int, ...], keepdims: bool) -> Spec:
 def _mean_kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     n = count_of(x.shape, axes)
     if x.dtype.kind in "biu":
-        total = np.add.reduce(x, axis=axes, keepdims=keepdims, dtype=np.float64)
+        total = _sum_of(x, axis=axes, keepdims=keepdims, dtype=np.float64)
         return np.true_divide(total, n).astype(np.float32)
     return np.true_divide(add_up(x, axes, keepdims), n, dtype=wide(x.dtype)).astype(x.dtype)
 
@@ -155,7 +159,7 @@ def _others(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _prod_kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return np.multiply.reduce(x, axis=axes, keepdims=keepdims, dtype=wide(x.dtype)).astype(x.dtype)
+    return _product_of(x, axis=axes, keepdims=keepdims, dtype=wide(x.dtype)).astype(x.dtype)
 
 
 PROD: Primitive = Primitive(

@@ -192,7 +192,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Any
 # --------------------------------------------------------------------------------------------------------- searchsorted
 
 def _search_kernel(x: Any, v: Any, right: bool) -> Any:
-    side = "right" if right else "left"
+    side: Any = "right" if right else "left"
     if x.ndim == 1:
         return np.asarray(np.searchsorted(x, v, side)).astype(np.int64)
     rows, sought = x.reshape(-1, x.shape[-1]), v.reshape(-1, v.shape[-1])

@@ -213,8 +213,8 @@ _AVERAGE = multiply.primitive.op()
 
 # ------------------------------------------------------------------------------------------------------------ quantiles
 
-_BLEND_IF_REAL = elementwise(
-    "nan_if_nan", 2, lambda x, y: np.where(np.isnan(y), y, x).astype(x.dtype), lambda r, x, y: (1, None),
+_KEEP_NAN = elementwise(
+    "nan_if_nan", 2, lambda x, y: np.asarray(np.where(np.isnan(y), y, x)), lambda r, x, y: (1, None),
     kinds="f", public=False, oracle=lambda x, y: x + 0.0, doc="x, and nan where y is nan.")
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
@@ -273,7 +273,7 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     final = section(ordered, last, n - 1, n)
     found = []
     for level in levels.reshape(-1).tolist():
-        row = record(_BLEND_IF_REAL, _quantile_row(ordered, level, method), final)
+        row = record(_KEEP_NAN, _quantile_row(ordered, level, method), final)
         found.append(reshape(row, reduced(shape, axes, keepdims)))
     return stack_rows(found) if levels.ndim else found[0]
 

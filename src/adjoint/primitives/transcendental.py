@@ -75,7 +75,7 @@ _logistic: Any = helper(
 logaddexp = elementwise(
     "logaddexp", 2, wide(np.logaddexp), lambda r, x, y: (_logistic(x, y), _logistic(y, x)), kinds="f",
     oracle="numpy.logaddexp",
-    doc=example("log(e**x + e**y).", "round(float(ad.logaddexp(1000.0, 1000.0)), 4)", "1000.6931"))
+    doc=example("log(e**x + e**y).", "round(float(ad.logaddexp(1000.0, 1000.0)), 4)", "1000.6932"))
 
 # --------------------------------------------------------------------------------------------------------------- roots
 
@@ -130,7 +130,8 @@ def _power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
         factor = factor * (y - n)
     if m:
         terms = [factor] + [math.comb(m, j) * np.polyval(_falling(k, j), y) for j in range(1, min(k, m) + 1)]
-        total, pole = 0.0, 0.0
+        total: Any = 0.0
+        pole: Any = 0.0
         for j in reversed(range(len(terms))):            # at 0 the highest power of the logarithm decides
             total = total + terms[j] * logs ** (m - j)
             pole = np.where((terms[j] != 0) & (s.real < 0), (-1.0) ** (m - j) * np.sign(terms[j]) * p, pole)
@@ -401,7 +402,8 @@ _turn: Any = helper(
                      multiply(multiply(r, _turn(y, x)), -2)),
     oracle=lambda x, y: x / (x * x + y * y), doc="x / (x**2 + y**2), and 0 at the origin: the slope of the angle.")
 
-atan2 = elementwise(
+    "atan2", 2, wide(np.arctan2), lambda r, y, x: (_turn(x, y), negative(_turn(y, x))), kinds="f",
+    oracle="numpy.arctan2",
     "atan2", 2, wide(np.arctan2), lambda r, y, x: (_turn(x, y), negative(_turn(y, x))), kinds="f", oracle="numpy.arctan2",
     doc=example("The angle of the point (y, x) as seen in the plane: atan2(y, x), in [-pi, pi].",
                 "round(float(ad.atan2(1.0, -1.0)), 4)", "2.3562", "Its derivatives at the origin are 0."))

@@ -1,4 +1,607 @@
-"""Softmax, log_softmax, logsumexp and cross-entropies."""
+"""Softmax, log_softmax, logsumexp and the cross-entropies from logits.
+
+All of them are built on the largest entry k of a row and the exponentials of the *others*: with
+S = sum over j != k of exp(x_j - x_k), the probability of k is 1 / (1 + S), its complement S / (1 + S), and the log of
+the row's sum x_k + log1p(S). So a loss of 1e-10 is 1e-10 and its gradient has all its digits. The derivatives are
+primitives too and form a closed family, p standing for softmax(x):
+
+    softmax_spread(x, g)   p (g - <p, g>)     the derivative of softmax, symmetric
+    softmax_centre(x, g)   g - <p, g>         the derivative of log_softmax, forward
+    softmax_rest(x, g)     g - p sum(g)       the same, transposed
+
+Rows that hold only -inf (masked everywhere) have softmax 0, log_softmax -inf, logsumexp -inf and derivative 0; a row with
+entries +inf shares the probability among them.
+"""
 from __future__ import annotations
 
-__all__: list[str] = []
+from collections.abc import Callable
+from functools import lru_cache
+from math import isfinite, prod
+from typing import Any
+
+import numpy as np
+
+from .._errors import AxisError, DtypeError, IndexingError, ShapeError, complain
+from .._graph import Op, Primitive, Shape, Spec, spec
+from .._tensor import Value
+from .._trace import hooks, record
+from ._curves import F64, scipy_special, wide
+from ._make import check_kind, elementwise_infer, normalize_axes
+from .arithmetic import add, multiply, negative
+from .broadcast import broadcast_to, reduced, restore, sum
+from .convert import convert
+from .movement import transpose
+from .special import sigmoid
+
+__all__ = [
+    "log_softmax", "logsumexp", "sigmoid_cross_entropy_with_logits", "softmax", "softmax_cross_entropy_with_logits",
+    "sparse_softmax_cross_entropy_with_logits",
+]
+
+# ------------------------------------------------------------------------------------------------------------- layout
+
+
+class _Layout:
+    """How an array is seen as rows: the reduced axes last and flat."""
+
+    __slots__ = ("back", "index", "kept", "moved", "order", "rows")
+
+    def __init__(self, shape: Shape, axes: tuple[int, ...]) -> None:
+        rest = tuple(k for k in range(len(shape)) if k not in axes)
+        order = rest + axes
+        self.order = None if order == tuple(range(len(shape))) else order
+        self.back = None if self.order is None else tuple(int(k) for k in np.argsort(order))
+        self.moved = tuple(shape[k] for k in order)
+        count = prod(shape[k] for k in rest)
+        self.rows = (count, prod(shape[k] for k in axes))
+        self.index = np.arange(count)
+        self.kept = reduced(shape, axes, True)
+
+    def apart(self, x: Any) -> Any:
+        return (x if self.order is None else x.transpose(self.order)).reshape(self.rows)
+
+    def whole(self, rows: Any) -> Any:
+        x = rows.reshape(self.moved)
+        return x if self.back is None else x.transpose(self.back)
+
+
+@lru_cache(512)
+def _small_layout(shape: Shape, axes: tuple[int, ...]) -> _Layout:
+    return _Layout(shape, axes)
+
+
+def _layout(x: Any, axes: tuple[int, ...]) -> _Layout:
+    return (_small_layout if x.size < 65536 else _Layout)(x.shape, axes)
+
+
+class _Row:
+    """The rows of x prepared in float64: e = exp(x - max), ``others`` = the sum of all but the largest, total = 1 + it."""
+
+    __slots__ = ("d", "e", "lay", "live", "low", "others", "top", "total", "which")
+
+    def __init__(self, x: Any, axes: tuple[int, ...]) -> None:
+        lay = self.lay = _layout(x, axes)
+        rows = lay.apart(x)
+        exact = rows.dtype == F64
+        if not exact:
+            rows = rows.astype(F64)
+        which = self.which = rows.argmax(1)
+        top = self.top = rows[lay.index, which]
+        d = self.d = rows - top[:, None]
+        self.live: Any = None                            # rows not masked everywhere, where there are others
+        if not isfinite(np.add.reduce(top)):
+            self._repair(rows)
+            d = self.d
+        self.low: Any = None                             # what rounding x - max lost
+        if exact:
+            back = d - rows
+            low = (rows - (d - back)) - (top[:, None] + back)
+            self.low = np.where(np.isfinite(low), low, 0.0) if self.live is not None or np.isinf(d).any() else low
+        e = self.e = np.exp(d)
+        if exact:
+            e += e * self.low
+        e[lay.index, which] = 0.0
+        self.others = np.add.reduce(e, 1)
+        self.total = 1.0 + self.others
+
+    def _repair(self, rows: Any) -> None:
+        top = self.top[:, None]
+        self.live = (self.top > -np.inf) | np.isnan(self.top)
+        self.d = np.where(np.isinf(top), np.where((rows == top) & (top > 0), 0.0, -np.inf), rows - top)
+
+    def probabilities(self) -> Any:
+        p = self.e
+        p[self.lay.index, self.which] = 1.0 if self.live is None else self.live
+        p /= self.total[:, None]
+        return p
+
+    def log_total(self) -> Any:
+        return np.log1p(self.others)
+
+    def logs(self) -> Any:
+        logs = self.d - self.log_total()[:, None]
+        if self.low is not None:
+            logs += self.low
+        return logs
+
+
+# ------------------------------------------------------------------------------------------------------------ kernels
+
+
+def _softmax_kernel(x: Any, axes: tuple[int, ...]) -> Any:
+    if x.size == 0:
+        return x
+    row = _Row(x, axes)
+    return row.lay.whole(row.probabilities().astype(x.dtype, copy=False))
+
+
+def _log_softmax_kernel(x: Any, axes: tuple[int, ...]) -> Any:
+    if x.size == 0:
+        return x
+    row = _Row(x, axes)
+    return row.lay.whole(row.logs().astype(x.dtype, copy=False))
+
+
+def _logsumexp_kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    shape = reduced(x.shape, axes, keepdims)
+    if x.size == 0:
+        return np.full(shape, -np.inf, x.dtype)
+    row = _Row(x, axes)
+    return (row.top + row.log_total()).astype(x.dtype, copy=False).reshape(shape)
+
+
+def _against(x: Any, g: Any, axes: tuple[int, ...]) -> tuple[_Row, Any]:
+    row = _Row(x, axes)
+    return row, row.lay.apart(g).astype(F64)
+
+
+def _centred(row: _Row, g: Any) -> tuple[Any, Any]:
+    """p and g - <p, g>, from differences to the largest entry's g, so that p_k near 1 costs nothing."""
+    h = g - g[row.lay.index, row.which][:, None]
+    p = row.probabilities()
+    h -= np.add.reduce(p * h, 1)[:, None]
+    if row.live is not None:
+        h *= row.live[:, None]
+    return p, h
+
+
+def _spread_kernel(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    if x.size == 0:
+        return x
+    row, rows = _against(x, g, axes)
+    p, h = _centred(row, rows)
+    h *= p
+    return row.lay.whole(h.astype(x.dtype, copy=False))
+
+
+def _centre_kernel(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    if x.size == 0:
+        return x
+    row, rows = _against(x, g, axes)
+    return row.lay.whole(_centred(row, rows)[1].astype(x.dtype, copy=False))
+
+
+def _rest_rows(x: Any, g: Any, axes: tuple[int, ...]) -> tuple[_Row, Any]:
+    """g - p sum(g), at the largest entry as (1 - p_k) g_k - p_k (the others' g)."""
+    row, rows = _against(x, g, axes)
+    index, which = row.lay.index, row.which
+    own = rows[index, which]
+    rows[index, which] = 0.0
+    rest = np.add.reduce(rows, 1)
+    out = rows - row.probabilities() * (rest + own)[:, None]
+    out[index, which] = (row.others * own - rest) / row.total
+    if row.live is not None:
+        out *= row.live[:, None]
+    return row, out
+
+
+def _rest_kernel(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    if x.size == 0:
+        return x
+    row, out = _rest_rows(x, g, axes)
+    return row.lay.whole(out.astype(x.dtype, copy=False))
+
+
+def _cross_entropy_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    shape = reduced(x.shape, axes, False)
+    if x.size == 0:
+        return np.zeros(shape, x.dtype)
+    row = _Row(x, axes)
+    logs, weights = row.logs(), row.lay.apart(labels).astype(F64, copy=False)
+    loss = -np.add.reduce(weights * logs, 1)
+    if not isfinite(np.add.reduce(loss)):
+        loss = np.add.reduce(np.where(weights == 0, 0.0, -weights * logs), 1)
+    return (loss + 0.0).astype(x.dtype, copy=False).reshape(shape)
+
+
+def _cross_entropy_slope_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    if x.size == 0:
+        return x
+    row, out = _rest_rows(x, labels, axes)
+    return row.lay.whole(np.negative(out, out).astype(x.dtype, copy=False))
+
+
+def _checked(labels: Any, classes: int) -> Any:
+    flat = labels.reshape(-1)
+    if flat.size and not (flat.min() >= 0 and flat.max() < classes):
+        bad = flat[(flat < 0) | (flat >= classes)][0]
+        raise IndexingError(complain("sparse_softmax_cross_entropy_with_logits", "labels",
+                                     f"in [0, {classes}), the number of classes", int(bad)))
+    return flat
+
+
+def _sparse_kernel(labels: Any, x: Any) -> Any:
+    flat = _checked(labels, x.shape[-1])
+    if flat.size == 0:
+        return np.zeros(labels.shape, x.dtype)
+    row = _Row(x, (x.ndim - 1,))
+    index = row.lay.index
+    loss = row.log_total() - row.d[index, flat]
+    if row.low is not None:
+        loss -= row.low[index, flat]
+    return loss.astype(x.dtype, copy=False).reshape(labels.shape)
+
+
+def _sparse_slope_kernel(labels: Any, x: Any) -> Any:
+    flat = _checked(labels, x.shape[-1])
+    if flat.size == 0:
+        return x
+    row = _Row(x, (x.ndim - 1,))
+    index, which = row.lay.index, row.which
+    out = row.probabilities()
+    out[index, flat] = np.where(flat == which, -(row.others / row.total), out[index, flat] - 1.0)
+    if row.live is not None:
+        out *= row.live[:, None]
+    return row.lay.whole(out.astype(x.dtype, copy=False))
+
+
+# --------------------------------------------------------------------------------------------------------- primitives
+
+
+def _infer(name: str, arity: int) -> Callable[..., Spec]:
+    def infer(*specs: Spec, **_: Any) -> Spec:
+        for s in specs:
+            check_kind(name, s.dtype, "f")
+            if s is not specs[0]:
+                raise ShapeError(complain(name, "its tensors", "of one shape and dtype",
+                                          " and ".join(map(str, specs))))
+        return specs[-1]
+
+    return infer
+
+
+def _front(args: Any, at: Any) -> list[Any]:
+    """Arguments of a batched call with their batch axis first, broadcast where they have none."""
+    size = next(a._spec.shape[k] for a, k in zip(args, at) if k is not None)
+    out = []
+    for a, k in zip(args, at):
+        if k is None:
+            out.append(broadcast_to(a, (size, *a._spec.shape)))
+        elif k == 0:
+            out.append(a)
+        else:
+            out.append(transpose(a, (k, *(j for j in range(a._spec.ndim) if j != k))))
+    return out
+
+
+def _batch(name: str) -> Callable[..., Any]:
+    def rule(args: Any, at: Any, **params: Any) -> Any:
+        if "axes" in params:
+            params["axes"] = tuple(k + 1 for k in params["axes"])
+        return record(_MADE[name].op(**params), *_front(args, at)), 0
+
+    return rule
+
+
+_MADE: dict[str, Primitive] = {}
+
+
+def _samples(count: int, several: bool) -> Any:
+    choices: list[dict[str, Any]] = [{"axes": (1,)}, {"axes": (0,)}]
+    if several:
+        choices.append({"axes": (0, 2)})
+
+    def case(params: dict[str, Any]) -> Any:
+        shape = (3, 4) if len(params["axes"]) == 1 else (2, 3, 2)
+        return lambda rng: (tuple(rng.normal(size=shape) for _ in range(count)), params)
+
+    return tuple(case(p) for p in choices)
+
+
+def _make(name: str, arity: int, kernel: Any, *, infer: Any = None, cases: Any = None, **more: Any) -> Primitive:
+    made = Primitive(name, infer or _infer(name, arity), kernel, batch=_batch(name),
+                     cases=cases if cases is not None else _samples(arity, True), **more)
+    _MADE[name] = made
+    return made
+
+
+def _plus(a: Any, b: Any) -> Any:
+    return b if a is None else a if b is None else add(a, b)
+
+
+def _total(x: Any, axes: tuple[int, ...]) -> Any:
+    return sum(x, axes, keepdims=True)
+
+
+SOFTMAX = _make(
+    "softmax", 1, _softmax_kernel, vjp=lambda g, y, x, axes: (_spread(x, g, axes),),
+    jvp=lambda ts, y, x, axes: _spread(x, ts[0], axes),
+    oracle=lambda x, axes: scipy_special().softmax(x, axis=axes), doc="exp(x) / sum(exp(x)) along axes.")
+
+LOG_SOFTMAX = _make(
+    "log_softmax", 1, _log_softmax_kernel, vjp=lambda g, y, x, axes: (_rest(x, g, axes),),
+    jvp=lambda ts, y, x, axes: _centre(x, ts[0], axes),
+    oracle=lambda x, axes: scipy_special().log_softmax(x, axis=axes), doc="The logarithm of softmax.")
+
+LOGSUMEXP = _make(
+    "logsumexp", 1, _logsumexp_kernel,
+    infer=lambda x, axes, keepdims: (check_kind("logsumexp", x.dtype, "f"),
+                                     spec(reduced(x.shape, axes, keepdims), x.dtype))[1],
+    cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,), "keepdims": False}),
+           lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (0, 2), "keepdims": True})),
+    vjp=lambda g, y, x, axes, keepdims: (
+        multiply(record(SOFTMAX.op(axes=axes), x), restore(g, x._spec.shape, axes, keepdims)),),
+    jvp=lambda ts, y, x, axes, keepdims: sum(multiply(record(SOFTMAX.op(axes=axes), x), ts[0]), axes,
+                                             keepdims=keepdims),
+    oracle=lambda x, axes, keepdims: scipy_special().logsumexp(x, axis=axes, keepdims=keepdims),
+    doc="log(sum(exp(x))) along axes.")
+
+SPREAD = _make(
+    "softmax_spread", 2, _spread_kernel,
+    vjp=lambda u, y, x, g, axes: (_bend(x, u, g, axes), _spread(x, u, axes)),
+    jvp=lambda ts, y, x, g, axes: _plus(None if ts[0] is None else _bend(x, ts[0], g, axes),
+                                        None if ts[1] is None else _spread(x, ts[1], axes)),
+    doc="p (g - <p, g>) with p = softmax(x).")
+
+CENTRE = _make(
+    "softmax_centre", 2, _centre_kernel,
+    vjp=lambda u, y, x, g, axes: (negative(multiply(_spread(x, g, axes), _total(u, axes))), _rest(x, u, axes)),
+    jvp=lambda ts, y, x, g, axes: _plus(
+        None if ts[0] is None else broadcast_to(
+            negative(_total(multiply(_spread(x, g, axes), ts[0]), axes)), x._spec.shape),
+        None if ts[1] is None else _centre(x, ts[1], axes)),
+    doc="g - <p, g> with p = softmax(x).")
+
+REST = _make(
+    "softmax_rest", 2, _rest_kernel,
+    vjp=lambda u, y, x, g, axes: (negative(multiply(_spread(x, u, axes), _total(g, axes))), _centre(x, u, axes)),
+    jvp=lambda ts, y, x, g, axes: _plus(
+        None if ts[0] is None else negative(multiply(_spread(x, ts[0], axes), _total(g, axes))),
+        None if ts[1] is None else _rest(x, ts[1], axes)),
+    doc="g - p sum(g) with p = softmax(x).")
+
+
+def _spread(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    return record(SPREAD.op(axes=axes), x, g)
+
+
+def _centre(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    return record(CENTRE.op(axes=axes), x, g)
+
+
+def _rest(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    return record(REST.op(axes=axes), x, g)
+
+
+def _bend(x: Any, u: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    """The second derivative of softmax: the third cumulant p ((u - <u>)(g - <g>) - cov(u, g))."""
+    return _spread(x, multiply(_centre(x, u, axes), _centre(x, g, axes)), axes)
+
+
+# ------------------------------------------------------------------------------------------------------ cross-entropies
+
+
+def _cross_entropy_infer(labels: Spec, x: Spec, axes: tuple[int, ...]) -> Spec:
+    _infer("softmax_cross_entropy_with_logits", 2)(labels, x)
+    return spec(reduced(x.shape, axes, False), x.dtype)
+
+
+def _cross_entropy_vjp(g: Any, y: Any, labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    g = restore(g, x._spec.shape, axes, False)
+    return (negative(multiply(g, record(LOG_SOFTMAX.op(axes=axes), x))),
+            multiply(g, record(CROSS_ENTROPY_SLOPE.op(axes=axes), labels, x)))
+
+
+def _cross_entropy_jvp(ts: Any, y: Any, labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    a = None if ts[0] is None else negative(multiply(ts[0], record(LOG_SOFTMAX.op(axes=axes), x)))
+    b = None if ts[1] is None else multiply(ts[1], record(CROSS_ENTROPY_SLOPE.op(axes=axes), labels, x))
+    return sum(_plus(a, b), axes)
+
+
+CROSS_ENTROPY = _make(
+    "softmax_cross_entropy", 2, _cross_entropy_kernel, infer=_cross_entropy_infer, vjp=_cross_entropy_vjp,
+    jvp=_cross_entropy_jvp, oracle=lambda z, x, axes: -np.sum(z * scipy_special().log_softmax(x, axis=axes), axis=axes),
+    doc="-sum(labels * log_softmax(logits)) along axes.")
+
+CROSS_ENTROPY_SLOPE = _make(
+    "softmax_cross_entropy_slope", 2, _cross_entropy_slope_kernel,
+    vjp=lambda u, y, z, x, axes: (negative(_centre(x, u, axes)), multiply(_spread(x, u, axes), _total(z, axes))),
+    jvp=lambda ts, y, z, x, axes: _plus(
+        None if ts[0] is None else negative(_rest(x, ts[0], axes)),
+        None if ts[1] is None else multiply(_spread(x, ts[1], axes), _total(z, axes))),
+    doc="softmax(logits) sum(labels) - labels.")
+
+
+def _sparse_infer(labels: Spec, x: Spec) -> Spec:
+    name = "sparse_softmax_cross_entropy_with_logits"
+    check_kind(name, x.dtype, "f")
+    if labels.dtype.kind not in "iu":
+        raise DtypeError(complain(name, "labels", "integers, the numbers of the right classes", labels.dtype.name,
+                                  "use softmax_cross_entropy_with_logits for probabilities"))
+    if not x.shape or labels.shape != x.shape[:-1]:
+        raise ShapeError(complain(name, "labels", f"of the logits' shape {x.shape} without its last axis", labels.shape))
+    return spec(labels.shape, x.dtype)
+
+
+def _sparse_case(rng: Any) -> Any:
+    return (rng.integers(0, 4, size=3), rng.normal(size=(3, 4))), {}
+
+
+SPARSE = _make(
+    "sparse_softmax_cross_entropy", 2, _sparse_kernel, infer=_sparse_infer, cases=(_sparse_case,),
+    vjp=lambda g, y, z, x: (None, multiply(restore(g, x._spec.shape, (x._spec.ndim - 1,), False),
+                                           record(SPARSE_SLOPE.op(), z, x))),
+    jvp=lambda ts, y, z, x: sum(multiply(ts[1], record(SPARSE_SLOPE.op(), z, x)), -1),
+    doc="-log_softmax(logits)[label] along the last axis.")
+
+SPARSE_SLOPE = _make(
+    "sparse_softmax_cross_entropy_slope", 2, _sparse_slope_kernel, cases=(_sparse_case,),
+    infer=lambda z, x: (_sparse_infer(z, x), x)[1],
+    vjp=lambda u, y, z, x: (None, _spread(x, u, (x._spec.ndim - 1,))),
+    jvp=lambda ts, y, z, x: _spread(x, ts[1], (x._spec.ndim - 1,)),
+    doc="softmax(logits) - one_hot(labels).")
+
+
+def _soft(x: Any) -> Any:
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _weighted(z: Any, positive: Any, negative_: Any) -> Any:
+    """(1 - z) a + z b, where a weight of 0 silences an infinite term."""
+    return np.where(z == 1, 0.0, (1.0 - z) * positive) + np.where(z == 0, 0.0, z * negative_)
+
+
+def _binary_slope_kernel(z: Any, x: Any) -> Any:
+    e = np.exp(-np.abs(x))
+    large, small = 1.0 / (1.0 + e), e / (1.0 + e)
+    up = x >= 0
+    return (1.0 - z) * np.where(up, large, small) - z * np.where(up, small, large)
+
+
+BINARY_SLOPE = Primitive(
+    "sigmoid_cross_entropy_slope", elementwise_infer("sigmoid_cross_entropy_slope", ("f", "f"), "same"),
+    wide(_binary_slope_kernel), partials=lambda y, z, x: (-1, sigmoid.primitive.partials(None, x)[0]), elementwise=True,
+    domain=((0.0, 1.0), (-3.0, 3.0)), doc="sigmoid(logits) - labels, as (1 - z) s(x) - z s(-x).")
+BINARY = Primitive(
+    "sigmoid_cross_entropy", elementwise_infer("sigmoid_cross_entropy_with_logits", ("f", "f"), "same"),
+    wide(lambda z, x: _weighted(z, _soft(x), _soft(-x))),
+    partials=lambda y, z, x: (negative(x), record(BINARY_SLOPE.op(), z, x)), elementwise=True,
+    domain=((0.0, 1.0), (-3.0, 3.0)), oracle=lambda z, x: (1 - z) * np.logaddexp(0, x) + z * np.logaddexp(0, -x),
+    doc="-z log(sigmoid(x)) - (1 - z) log(1 - sigmoid(x)).")
+
+
+# ------------------------------------------------------------------------------------------------------------- public
+
+
+@lru_cache(4096)
+def _op(prim: Primitive, ndim: int, axis: Any) -> Op:
+    if ndim == 0:
+        raise AxisError(complain(prim.name, "x", "a tensor of at least one dimension", "shape ()"))
+    return prim.op(axes=normalize_axes(prim.name, axis, ndim))
+
+
+@lru_cache(4096)
+def _lse_op(ndim: int, axis: Any, keepdims: bool) -> Op:
+    return LOGSUMEXP.op(axes=normalize_axes("logsumexp", axis, ndim), keepdims=keepdims)
+
+
+def _hashable(axis: Any) -> Any:
+    return axis if axis.__class__ is int else tuple(axis) if isinstance(axis, list) else axis
+
+
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """exp(x) / sum(exp(x)) along ``axis``: probabilities that add up to 1.
+
+    x      tensor of floats
+    axis   an int or several; the last by default
+
+    A row of -inf only gives zeros with derivative zero. Derivatives keep their digits where a probability is near 1.
+    Raises DtypeError for integers, AxisError.
+
+    >>> import adjoint as ad
+    >>> ad.softmax(ad.constant([0.0, 0.0])).tolist()
+    [0.5, 0.5]
+    """
+    t = x if isinstance(x, Value) else convert(x)
+    return record(_op(SOFTMAX, t._spec.ndim, _hashable(axis)), t)
+
+
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """log(softmax(x)) along ``axis``; near 0 it is -log1p(the others' sum), so a value of -1e-10 is not 0.
+
+    x      tensor of floats
+    axis   an int or several; the last by default
+
+    >>> import adjoint as ad
+    >>> ad.log_softmax(ad.constant([100.0, 0.0])).tolist()
+    [-3.783505853677006e-44, -100.0]
+    """
+    t = x if isinstance(x, Value) else convert(x)
+    return record(_op(LOG_SOFTMAX, t._spec.ndim, _hashable(axis)), t)
+
+
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) over ``axis``, without overflow; -inf over nothing or over -inf only.
+
+    x         tensor of floats
+    axis      an int, several, or None for all
+    keepdims  whether the axes stay, with length 1
+
+    >>> import adjoint as ad
+    >>> float(ad.logsumexp(ad.constant([1000.0, -ad.constant(1e9)])))
+    1000.0
+    """
+    t = x if isinstance(x, Value) else convert(x)
+    return record(_lse_op(t._spec.ndim, _hashable(axis), bool(keepdims)), t)
+
+
+def _pair(op: Op, labels: Any, logits: Any) -> tuple[Any, Any]:
+    if not isinstance(labels, Value) or not isinstance(logits, Value) or labels._spec is not logits._spec:
+        if not isinstance(logits, Value):
+            logits = convert(logits)
+        labels, logits = hooks.convert_pair(op, convert(labels, logits._spec.dtype, True), logits)
+        if labels._spec.shape != logits._spec.shape:
+            raise ShapeError(complain(op.name, "labels", f"of the logits' shape {logits._spec.shape}",
+                                      labels._spec.shape, "reshape one of them"))
+    return labels, logits
+
+
+def softmax_cross_entropy_with_logits(labels: Any, logits: Any, axis: int = -1) -> Any:
+    """-sum(labels * log(softmax(logits))) along ``axis``.
+
+    labels, logits   tensors of one shape; labels are probabilities or weights, and may be differentiated
+    axis             the axis of the classes, which is gone from the result
+
+    The loss of a confident prediction is exact down to underflow, and so is its gradient p sum(labels) - labels. A class
+    with label 0 and logit -inf adds 0. Raises ShapeError unless the shapes are equal.
+
+    >>> import adjoint as ad
+    >>> float(ad.softmax_cross_entropy_with_logits([0.0, 1.0], ad.constant([0.0, 0.0]))) == 0.6931471824645996
+    True
+    """
+    logits = logits if isinstance(logits, Value) else convert(logits)
+    op = _op(CROSS_ENTROPY, logits._spec.ndim, axis)
+    labels, logits = _pair(op, labels, logits)
+    return record(op, labels, logits)
+
+
+def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any) -> Any:
+    """-log(softmax(logits)) of the right class along the last axis.
+
+    labels   integers, the number of the right class; shape logits.shape[:-1]
+    logits   tensor of floats
+
+    Raises ShapeError and DtypeError at once, IndexingError when a label is no class as soon as the loss is looked at.
+
+    >>> import adjoint as ad
+    >>> ad.sparse_softmax_cross_entropy_with_logits([1], ad.constant([[0.0, 30.0]])).tolist()
+    [9.357622912219837e-14]
+    """
+    logits = logits if isinstance(logits, Value) else convert(logits)
+    return record(SPARSE.op(), labels if isinstance(labels, Value) else convert(labels), logits)
+
+
+def sigmoid_cross_entropy_with_logits(labels: Any, logits: Any) -> Any:
+    """-labels log(sigmoid(logits)) - (1 - labels) log(1 - sigmoid(logits)), elementwise, from the stable softplus.
+
+    labels, logits   tensors of one shape; both may be differentiated
+
+    >>> import adjoint as ad
+    >>> ad.sigmoid_cross_entropy_with_logits([1.0], ad.constant([30.0])).tolist()
+    [9.357622912219837e-14]
+    """
+    op = BINARY.op()
+    labels, logits = _pair(op, labels, logits)
+    return record(op, labels, logits)
+
+

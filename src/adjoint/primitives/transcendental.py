@@ -402,9 +402,9 @@ _turn: Any = helper(
                      multiply(multiply(r, _turn(y, x)), -2)),
     oracle=lambda x, y: x / (x * x + y * y), doc="x / (x**2 + y**2), and 0 at the origin: the slope of the angle.")
 
+atan2 = elementwise(
     "atan2", 2, wide(np.arctan2), lambda r, y, x: (_turn(x, y), negative(_turn(y, x))), kinds="f",
     oracle="numpy.arctan2",
-    "atan2", 2, wide(np.arctan2), lambda r, y, x: (_turn(x, y), negative(_turn(y, x))), kinds="f", oracle="numpy.arctan2",
     doc=example("The angle of the point (y, x) as seen in the plane: atan2(y, x), in [-pi, pi].",
                 "round(float(ad.atan2(1.0, -1.0)), 4)", "2.3562", "Its derivatives at the origin are 0."))
 

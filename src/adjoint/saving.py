@@ -1,8 +1,8 @@
 """Values on disk: nests of tensors and variables as safetensors files.
 
-The format (huggingface/safetensors, version 0.x): eight bytes with the header's length, a JSON header that gives each
-tensor's dtype, shape and place, then the bytes, little-endian and without gaps. It holds no code, so that loading a file
-from a stranger runs nothing. Written here directly: the whole of it is the two functions ``encode`` and ``decode``.
+The format (huggingface/safetensors): eight bytes with the header's length, a JSON header that gives each tensor's
+dtype, shape and place, then the bytes, little-endian and without gaps. It holds no code, so that loading a file from a
+stranger runs nothing. Written here directly: the whole of it is the two functions ``encode`` and ``decode``.
 """
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def encode(arrays: Arrays, metadata: Mapping[str, str]) -> list[Any]:
     for name in sorted(arrays, key=lambda n: (-arrays[n].dtype.itemsize, n)):
         array = np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape)
         if array.dtype == np.complex128:
-            array = array.view(np.float64).reshape(*array.shape, 2)
+            array = array.reshape(-1).view(np.float64).reshape(*array.shape, 2)
             notes[f"complex128 {name}"] = "pairs"
         array = array.astype(array.dtype.newbyteorder("<"), copy=False) if array.dtype.byteorder == ">" else array
         header[name] = {"dtype": _NAMES[as_dtype(array.dtype).name], "shape": list(array.shape),
@@ -90,10 +90,13 @@ def decode(data: bytes, where: str) -> tuple[Arrays, dict[str, str]]:
         expected = stop
         if 8 + length + stop > len(data):
             raise damaged(f"it ends inside {name!r}")
-        array = np.frombuffer(data, dtype.newbyteorder("<") if dtype.kind in "iufc" else dtype, size, 8 + length + start)
+        little = dtype.newbyteorder("<") if dtype.kind in "iufc" else dtype
+        array = np.frombuffer(data, little, size, 8 + length + start)
         array = array.astype(dtype).reshape(shape)
         if isinstance(metadata, dict) and metadata.get(f"complex128 {name}") == "pairs":
-            array = array.view(np.complex128).reshape(shape[:-1])
+            if dtype_name != "F64" or shape[-1:] != (2,):
+                raise damaged(f"{name!r} is no list of pairs")
+            array = array.reshape(-1).view(np.complex128).reshape(shape[:-1])
         arrays[name] = array
     if 8 + length + expected != len(data):
         raise damaged(f"{len(data) - 8 - length - expected} bytes are left over")
@@ -163,7 +166,7 @@ def _array(what: str, name: str, leaf: Any) -> np.ndarray[Any, Any]:
         array = np.asarray(leaf)
         as_dtype(array.dtype)
         return array
-    raise DtypeError(complain(what, f"the leaf {name!r}", "a variable, a tensor, an array or a number", f"{leaf!r:.60}"))
+    raise DtypeError(complain(what, f"the leaf {name!r}", "a variable, tensor, array or number", f"{leaf!r:.60}"))
 
 
 def save(path: Any, values: Any) -> None:
@@ -243,14 +246,16 @@ def _check(where: str, name: str, leaf: Any, array: np.ndarray[Any, Any], metada
     shape = leaf._spec.shape if have is None else have.shape
     dtype: DType = leaf._spec.dtype if have is None else as_dtype(have.dtype)
     if array.shape != shape:
-        raise ShapeError(complain("load", f"{name!r} in {where}", f"of shape {shape}", array.shape, "nothing was changed"))
+        raise ShapeError(complain("load", f"{name!r} in {where}", f"of shape {shape}", array.shape,
+                                  "nothing was changed"))
     if as_dtype(array.dtype) is not dtype:
         raise DtypeError(complain("load", f"{name!r} in {where}", f"of dtype {dtype.name}", array.dtype.name,
                                   "nothing was changed"))
     was = metadata.get(f"name {name}")
     if was is not None and isinstance(leaf, Variable) and leaf.name != was and not _AUTOMATIC.fullmatch(leaf.name):
-        raise ArgumentError(complain("load", f"the variable for {name!r} in {where}", f"called {was!r}, as it was when it "
-                                     f"was saved", repr(leaf.name), "nothing was changed"))
+        raise ArgumentError(complain("load", f"the variable for {name!r} in {where}",
+                                     f"called {was!r}, as it was when it was saved", repr(leaf.name),
+                                     "nothing was changed"))
 
 
 def _rebuild(tree: Any, prefix: str, arrays: Arrays) -> Any:

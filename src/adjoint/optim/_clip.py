@@ -127,12 +127,12 @@ def clip_global_norm(values: Nest, max_norm: Any, norm: Any = None, check: bool 
     if check:
         check_finite("clip_global_norm", wide, values)
     factor = _factor(wide, limit)
-    return (_nest.map_structure(lambda x: None if x is None else times(x if isinstance(x, Value) else convert(x), factor),
-                                values),
-            cast(wide, _widest(flat)))
+    clipped = _nest.map_structure(
+        lambda x: None if x is None else times(x if isinstance(x, Value) else convert(x), factor), values)
+    return clipped, cast(wide, _widest(flat))
 
 
-def check_finite(operation: str, norm: Any, values: Nest, names: list[str] | None = None) -> None:
+def check_finite(operation: str, norm: Any, values: Nest) -> None:
     """ArgumentError that names the values of a nest which hold NaN or infinity, when the norm says that some do."""
     if np.isfinite(norm._look()):
         return
@@ -143,11 +143,11 @@ def check_finite(operation: str, norm: Any, values: Nest, names: list[str] | Non
             count = int(array.size - np.isfinite(array).sum())
             if count:
                 kind = "NaN" if np.isnan(array).any() else "infinity"
-                label = x.name if isinstance(x, Variable) else names[k] if names else f"number {k}"
-                bad.append(f"the gradient of {label} holds {kind} ({count} of {array.size} elements)" if names else
-                           f"{label} holds {kind} ({count} of {array.size} elements)")
+                label = x.name if isinstance(x, Variable) else f"number {k}"
+                bad.append(f"{label} holds {kind} ({count} of {array.size} elements)")
     found = "; ".join(bad) or "finite values whose squares overflow"
-    raise ArgumentError(f"{operation}: the global norm must be finite, got {float(norm._look())}: {found}; nothing was changed")
+    raise ArgumentError(f"{operation}: the global norm must be finite, got {float(norm._look())}: {found}; nothing was "
+                        f"changed")
 
 
 def clip_by_value(low: Any, high: Any = None) -> Transform:

@@ -75,8 +75,7 @@ _READY = {Tensor, Variable, type(None), bool}
 
 def each(function: Callable[..., Any], first: Nest, *rest: Nest) -> Nest:
     """The function over corresponding leaves, with a short way for flat lists."""
-    if first.__class__ is list and _READY.issuperset(map(type, first)) and all(
-            [tree.__class__ is list and _READY.issuperset(map(type, tree)) for tree in rest]):
+    if all(tree.__class__ is list and _READY.issuperset(map(type, tree)) for tree in (first, *rest)):
         return [function(*row) for row in zip(first, *rest, strict=True)]
     return _nest.map_structure(lambda *row: function(*[_lift(x) for x in row]), first, *rest)
 

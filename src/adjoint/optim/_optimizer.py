@@ -72,8 +72,8 @@ class Mirror:
 class Optimizer:
     """Applies gradients to variables by a rule of descent, and keeps the rule's state.
 
-    transform         a Transform made without learning rate (its updates are multiplied by -learning_rate), or one that
-                      already gives steps downhill with learning_rate=None
+    transform         a Transform made without learning rate (its updates are multiplied by -learning_rate), or one
+                      that already gives steps downhill, with learning_rate=None
     learning_rate     a number, a schedule (step -> rate), or a callable without arguments
     weight_decay      decoupled decay: theta <- theta - learning_rate weight_decay theta, beside the step
     clipnorm          limits each gradient's norm
@@ -82,8 +82,7 @@ class Optimizer:
     name              shown in messages
 
     A step is recorded like anything else and computed when somebody looks, together with the gradients. Raises
-    ArgumentError for a bad setting. Differs from Keras: gradients of None for all variables raise and name the variables;
-    variables may be added from one call to the next.
+    ArgumentError for a bad setting. Differs from Keras 3: variables may be added from one call to the next.
 
     >>> import adjoint as ad
     >>> w = ad.Variable([3.0, -2.0])
@@ -96,9 +95,9 @@ class Optimizer:
     True
     """
 
-    def __init__(self, transform: Transform | None = None, learning_rate: Rate = None, *, weight_decay: float | None = None,
-                 clipnorm: float | None = None, clipvalue: float | None = None, global_clipnorm: float | None = None,
-                 name: str | None = None) -> None:
+    def __init__(self, transform: Transform | None = None, learning_rate: Rate = None, *,
+                 weight_decay: float | None = None, clipnorm: float | None = None, clipvalue: float | None = None,
+                 global_clipnorm: float | None = None, name: str | None = None) -> None:
         what = self.name = name or type(self).__name__
         self.weight_decay = None if weight_decay is None else number(what, "weight_decay", weight_decay, 0.0)
         limits = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
@@ -202,11 +201,10 @@ class Optimizer:
         slots: list[Variable] = []
         for path, leaf, own in _parts(state):
             if own:
-                slots.append(Variable(leaf._look(), trainable=False, name=f"{v.name.split(':')[0]}/{path}", dtype=leaf.dtype))
+                slots.append(_slot(leaf, f"{v.name.split(':')[0]}/{path}"))
             elif path not in self._shared:
-                self._shared[path] = (
-                    Variable(leaf._look(), trainable=False, name=path, dtype=leaf.dtype) if isinstance(leaf, Value) else
-                    Mirror(leaf, _dtypes.int64 if leaf.__class__ is int else _dtypes.float64, path))
+                self._shared[path] = _slot(leaf, path) if isinstance(leaf, Value) else Mirror(
+                    leaf, _dtypes.int64 if leaf.__class__ is int else _dtypes.float64, path)
         self._template = state
         self._slots[id(v)] = slots
         self._variables.append(v)
@@ -269,9 +267,10 @@ class Optimizer:
         grads = list(grads)
         variables = self._variables if trainable_variables is None else list(trainable_variables)
         if len(grads) != len(variables):
-            raise ValueError(complain(f"{self.name}.apply", "grads", f"one for each of {len(variables)} variables", len(grads)))
+            raise ValueError(complain(f"{self.name}.apply", "grads", f"one for each of {len(variables)} variables",
+                                      len(grads)))
         live = [self._fitting(g, v) for g, v in zip(grads, variables)]
-        if any([g is None for g in live]):
+        if any(g is None for g in live):
             live, variables = self._without_none(live, variables)
         elif not live:
             raise ValueError(f"{self.name}: no gradients provided for any variable: the list is empty")
@@ -313,8 +312,8 @@ class Optimizer:
         if g._spec is v._spec:
             return g
         if g._spec.shape != v._spec.shape:
-            raise ShapeError(complain(f"{self.name}.apply", f"the gradient of {v.name}", f"of its shape {v._spec.shape}",
-                                      g._spec.shape, "nothing was changed"))
+            raise ShapeError(complain(f"{self.name}.apply", f"the gradient of {v.name}",
+                                      f"of its shape {v._spec.shape}", g._spec.shape, "nothing was changed"))
         if g._spec.dtype.kind not in "fc" or g._spec.dtype.kind == "c" != v._spec.dtype.kind:
             raise DtypeError(complain(f"{self.name}.apply", f"the gradient of {v.name}", f"{v._spec.dtype.name}",
                                       g._spec.dtype.name, "nothing was changed"))
@@ -324,8 +323,8 @@ class Optimizer:
         lost = [v.name for g, v in zip(grads, variables) if g is None]
         names = ", ".join(lost[:10]) + (", ..." if len(lost) > 10 else "")
         if len(lost) == len(variables):
-            raise ValueError(f"{self.name}: No gradients provided for any variable: {names}. The loss does not depend on them "
-                             f"by what the tape recorded; tape.explain(loss, variable) says why")
+            raise ValueError(f"{self.name}: No gradients provided for any variable: {names}. By what the tape recorded "
+                             f"the loss does not depend on them; tape.explain(loss, variable) says why")
         if names not in self._warned:
             self._warned.add(names)
             warnings.warn(f"{self.name}: Gradients do not exist for variables {names}; they are left as they are",
@@ -333,9 +332,12 @@ class Optimizer:
         pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
         return [g for g, _ in pairs], [v for _, v in pairs]
 
-    def compute_gradients(self, loss: Any, variables: Any, tape: GradientTape | None = None) -> list[tuple[Any, Variable]]:
+    def compute_gradients(self, loss: Any, variables: Any,
+                          tape: GradientTape | None = None) -> list[tuple[Any, Variable]]:
         """Pairs of gradient and variable, for a loss function without arguments or a loss that ``tape`` recorded."""
-        variables = _nest.flatten(variables() if callable(variables) and not isinstance(variables, Value) else variables)
+        if callable(variables) and not isinstance(variables, Value):
+            variables = variables()
+        variables = _nest.flatten(variables)
         if callable(loss) and not isinstance(loss, Value):
             with tape or GradientTape() as own:
                 for v in variables:
@@ -373,8 +375,8 @@ class Optimizer:
     def save(self, path: Any) -> None:
         """Write step count, learning rate and the rule's state to a safetensors file, in one step.
 
-        The variables that are descended on are not in it: save them with ``ad.save``. A run that goes on from both files
-        gives the same bits as one that was not interrupted.
+        The variables that are descended on are not in it: save them with ``ad.save``. A run that goes on from both
+        files gives the same bits as one that was not interrupted.
         """
         named = self._named()
         arrays: Arrays = {
@@ -402,8 +404,8 @@ class Optimizer:
         try:
             if saved != len(self._variables):
                 raise ArgumentError(complain(
-                    f"{self.name}.load", "the variables", f"the {saved} of the run that was saved", len(self._variables),
-                    "give them as variables=; nothing was changed"))
+                    f"{self.name}.load", "the variables", f"the {saved} of the run that was saved",
+                    len(self._variables), "give them as variables=; nothing was changed"))
             named = self._named()
             wanted = {k: np.asarray(x.get()) if x.__class__ is Mirror else x for k, x in named.items()}
             fill(os.fspath(path), wanted, arrays, {}, None)
@@ -438,10 +440,14 @@ class Optimizer:
         return f"<ad.optim.{type(self).__name__} {settings}>"
 
 
+def _slot(start: Any, name: str) -> Variable:
+    return Variable(start._look(), trainable=False, name=name, dtype=start.dtype)
+
+
 def _parts(state: Any, prefix: str = "") -> list[tuple[str, Any, bool]]:
     """(path, leaf, whether it belongs to the one variable the state was made for), in _nest's order of leaves.
 
-    Parameters are given to a rule as a list, so a list in its state holds what belongs to them; anything else is shared.
+    Parameters are given to a rule as a list, so a list in its state holds what belongs to them; the rest is shared.
     """
     if isinstance(state, dict):
         return [p for key in sorted(state) for p in _parts(state[key], f"{prefix}{key}/")]
@@ -469,7 +475,7 @@ def _spread(state: Any, prefix: str, slots: list[list[Variable]], at: list[int],
     return leaves[-1]
 
 
-# ------------------------------------------------------------------------------------------------------------- the classes
+# ---------------------------------------------------------------------------------------------------------- the classes
 
 class SGD(Optimizer):
     """Plain descent, with momentum and Nesterov's look ahead: see ``sgd``.
@@ -481,7 +487,8 @@ class SGD(Optimizer):
     0.5
     """
 
-    def __init__(self, learning_rate: Rate = 0.01, momentum: float = 0.0, nesterov: bool = False, **settings: Any) -> None:
+    def __init__(self, learning_rate: Rate = 0.01, momentum: float = 0.0, nesterov: bool = False,
+                 **settings: Any) -> None:
         self.momentum, self.nesterov = momentum, nesterov
         self._settings = {"momentum": momentum, "nesterov": nesterov}
         super().__init__(None, learning_rate, **settings)
@@ -529,8 +536,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
-    def __init__(self, learning_rate: Rate = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9, beta_2: float = 0.999,
-                 epsilon: float = 1e-7, amsgrad: bool = False, **settings: Any) -> None:
+    def __init__(self, learning_rate: Rate = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9,
+                 beta_2: float = 0.999, epsilon: float = 1e-7, amsgrad: bool = False, **settings: Any) -> None:
         if weight_decay is None:
             raise ValueError(complain("AdamW", "weight_decay", "a number", "None", "Adam is AdamW without it"))
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **settings)

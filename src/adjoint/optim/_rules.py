@@ -12,18 +12,18 @@ from ..primitives.arithmetic import add, divide, multiply, negative, subtract
 from ..primitives.comparison import maximum
 from ..primitives.complex import abs as absolute
 from ..primitives.complex import conj, sign
-from ..primitives.convert import cast, convert
+from ..primitives.convert import cast
 from ..primitives.transcendental import expm1, sqrt
 from ._core import Nest, Rate, Transform, chain, check_rate, each, floats_only, like, number, rate_at, stateless, times
 
 __all__ = [
     "adadelta", "adagrad", "adam", "adamax", "adamw", "add_decayed_weights", "lion", "nadam", "rmsprop", "scale",
-    "scale_by_adadelta", "scale_by_adagrad", "scale_by_adam", "scale_by_adamax", "scale_by_learning_rate", "scale_by_lion",
-    "scale_by_momentum", "scale_by_nadam", "scale_by_rms", "scale_by_schedule", "sgd",
+    "scale_by_adadelta", "scale_by_adagrad", "scale_by_adam", "scale_by_adamax", "scale_by_learning_rate",
+    "scale_by_lion", "scale_by_momentum", "scale_by_nadam", "scale_by_rms", "scale_by_schedule", "sgd",
 ]
 
 
-# ---------------------------------------------------------------------------------------------------------------- scalars
+# -------------------------------------------------------------------------------------------------------------- scalars
 
 def _lack(beta: float, t: Any) -> Any:
     """1 - beta ** t, by expm1 so that a beta near 1 keeps its digits; a float64 tensor where the count is one."""
@@ -65,7 +65,7 @@ def _squares_toward(old: Nest, new: Nest, share: float) -> Nest:
     return each(lambda a, g: a if g is None else add(a, multiply(subtract(_square(g), a), share)), old, new)
 
 
-# --------------------------------------------------------------------------------------------------------------- scaling
+# -------------------------------------------------------------------------------------------------------------- scaling
 
 def scale(factor: Any) -> Transform:
     """Multiplies the updates by a number."""
@@ -93,8 +93,8 @@ def scale_by_learning_rate(learning_rate: Rate) -> Transform:
 def _scaled_by(rate: Rate, sign_: int) -> Transform:
     def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
         by = rate_at(rate, state["count"])
-        updates = _down(updates, by) if sign_ < 0 else each(lambda u: None if u is None else times(u, by), updates)
-        return updates, {"count": _next(state["count"])}
+        by = -by if sign_ < 0 else by
+        return each(lambda u: None if u is None else times(u, by), updates), {"count": _next(state["count"])}
 
     return Transform(lambda params: {"count": 0}, update)
 
@@ -127,7 +127,7 @@ def add_decayed_weights(weight_decay: Any, learning_rate: Rate = None, mask: Nes
             return (apply(updates, params, rate_at(rate, state["count"]) * -decay), {"count": _next(state["count"])})
 
         return Transform(lambda params: {"count": 0}, update)
-    by = decay if rate is None else rate * -decay
+    by: Any = decay if rate is None else rate * -decay  # type: ignore[operator]
     return stateless(lambda updates, params: apply(updates, params, by))
 
 
@@ -136,7 +136,7 @@ def _by_rate(learning_rate: Rate, count: Any, by: Any) -> Any:
     return by if learning_rate is None else _wide(rate_at(learning_rate, count)) * by * -1.0
 
 
-# ---------------------------------------------------------------------------------------------------------------- moments
+# -------------------------------------------------------------------------------------------------------------- moments
 
 def scale_by_momentum(momentum: Any = 0.9, nesterov: bool = False) -> Transform:
     """Momentum (Polyak 1964): m <- momentum m + u, and m is the update.
@@ -183,7 +183,8 @@ def scale_by_rms(rho: Any = 0.9, epsilon: Any = 1e-7, centered: bool = False) ->
         v = _mix_squares(state["v"], updates, keep)
         if not centered:
             return each(lambda g, v: None if g is None else divide(g, sqrt(add(v, eps))), updates, v), {"v": v}
-        mean = each(lambda a, g: a if g is None else add(multiply(a, keep), multiply(g, 1.0 - keep)), state["g"], updates)
+        mean = each(lambda a, g: a if g is None else add(multiply(a, keep), multiply(g, 1.0 - keep)), state["g"],
+                    updates)
         made = each(lambda g, v, a: None if g is None else divide(g, sqrt(add(subtract(v, _square(a)), eps))),
                     updates, v, mean)
         return made, {"v": v, "g": mean}
@@ -220,12 +221,14 @@ def scale_by_adam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7, a
         fresh = {"count": t, "m": m, "v": v}
         if amsgrad:
             v = fresh["top"] = each(lambda a, v, g: a if g is None else maximum(a, v), state["top"], v, updates)
-        return (each(lambda g, m, v: None if g is None else divide(times(m, by), add(sqrt(v), eps)), updates, m, v), fresh)
+        made = each(lambda g, m, v: None if g is None else divide(times(m, by), add(sqrt(v), eps)), updates, m, v)
+        return made, fresh
 
     return Transform(init, update)
 
 
-def scale_by_adamax(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7, learning_rate: Rate = None) -> Transform:
+def scale_by_adamax(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
+                    learning_rate: Rate = None) -> Transform:
     """Adamax (Kingma and Ba 2015, section 7.1): Adam with the largest |g|, decaying, for the second moment.
 
         m <- m + (g - m) (1 - beta_1);  n <- max(beta_2 n, |g|);  u = m / ((1 - beta_1^t) (n + epsilon))
@@ -247,7 +250,8 @@ def scale_by_adamax(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
 _NADAM_DECAY = 0.96
 
 
-def scale_by_nadam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7, learning_rate: Rate = None) -> Transform:
+def scale_by_nadam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
+                   learning_rate: Rate = None) -> Transform:
     """Nadam (Dozat 2016, Algorithm 8 with the schedule mu_t = beta_1 (1 - 0.96^t / 2)): Adam that looks ahead.
 
         m <- m + (g - m) (1 - beta_1);  v <- v + (g^2 - v) (1 - beta_2);  p_t = mu_1 mu_2 ... mu_t
@@ -274,7 +278,7 @@ def scale_by_nadam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7, 
 
 
 def scale_by_adadelta(rho: Any = 0.95, epsilon: Any = 1e-7) -> Transform:
-    """Adadelta (Zeiler 2012): a <- rho a + (1 - rho) g^2; u = g sqrt(d + epsilon) / sqrt(a + epsilon); d of u likewise."""
+    """Adadelta (Zeiler 2012): a <- rho a + (1 - rho) g^2; u = g sqrt(d + epsilon) / sqrt(a + epsilon); d as a, of u."""
     keep = _share("scale_by_adadelta", "rho", rho)
     eps = number("scale_by_adadelta", "epsilon", epsilon, 0.0)
 
@@ -301,7 +305,7 @@ def scale_by_lion(beta_1: Any = 0.9, beta_2: Any = 0.99) -> Transform:
     return Transform(lambda params: {"m": like(params)}, update)
 
 
-# ---------------------------------------------------------------------------------------------------------------- aliases
+# -------------------------------------------------------------------------------------------------------------- aliases
 
 def sgd(learning_rate: Rate = 0.01, momentum: Any = 0.0, nesterov: bool = False) -> Transform:
     """Plain descent theta <- theta - learning_rate g, with momentum where that is above 0.
@@ -335,7 +339,10 @@ def adam(learning_rate: Rate = 0.001, beta_1: Any = 0.9, beta_2: Any = 0.999, ep
 
 def adamw(learning_rate: Rate = 0.001, weight_decay: Any = 0.004, beta_1: Any = 0.9, beta_2: Any = 0.999,
           epsilon: Any = 1e-7, amsgrad: bool = False, mask: Nest = None) -> Transform:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): each step also takes learning_rate * weight_decay * theta."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Each step also takes learning_rate * weight_decay * theta from theta.
+    """
     return chain(adam(learning_rate, beta_1, beta_2, epsilon, amsgrad),
                  add_decayed_weights(weight_decay, learning_rate, mask))
 

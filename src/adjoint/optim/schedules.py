@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from .. import _dtypes
@@ -16,7 +17,7 @@ from .._tensor import Value
 from ..primitives.comparison import less_equal, maximum, minimum, where
 from ..primitives.convert import cast, convert
 from ..primitives.rounding import ceil, floor
-from ..primitives.transcendental import cos, exp, log, pow
+from ..primitives.transcendental import cos, log, pow
 from ._core import check_rate, number, rate_at
 
 __all__ = ["Constant", "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "Join",
@@ -48,13 +49,12 @@ class _Numbers:
     def less_equal(x: float, y: float) -> bool:
         return x <= y
 
-    exp = math.exp
-
 
 class _Tensors:
-    cos, log, exp, floor, ceil = staticmethod(cos), staticmethod(log), staticmethod(exp), staticmethod(floor), staticmethod(ceil)
-    minimum, maximum, where = staticmethod(minimum), staticmethod(maximum), staticmethod(where)
-    pow, less_equal = staticmethod(pow), staticmethod(less_equal)
+    """The same functions on tensors."""
+
+    cos, log, floor, ceil, pow = map(staticmethod, (cos, log, floor, ceil, pow))
+    minimum, maximum, where, less_equal = map(staticmethod, (minimum, maximum, where, less_equal))
 
 
 class LearningRateSchedule:
@@ -196,7 +196,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
             raise ArgumentError(complain(what, "values", f"one more than the {len(self.boundaries)} boundaries",
                                          len(self.values)))
         marks = [number(what, "boundaries", b) for b in self.boundaries]
-        if any(a >= b for a, b in zip(marks, marks[1:])):
+        if any(a >= b for a, b in pairwise(marks)):
             raise ArgumentError(complain(what, "boundaries", "increasing", list(self.boundaries)))
         for v in self.values:
             number(what, "values", v)
@@ -316,7 +316,7 @@ class Join(LearningRateSchedule):
         for s in self.schedules:
             check_rate("Join", "each of schedules", s)
         marks = [number("Join", "boundaries", b) for b in self.boundaries]
-        if any(a >= b for a, b in zip(marks, marks[1:])):
+        if any(a >= b for a, b in pairwise(marks)):
             raise ArgumentError(complain("Join", "boundaries", "increasing", list(self.boundaries)))
 
     def at(self, step: Any, m: Any) -> Any:

@@ -90,7 +90,7 @@ def _restore(scratch: Trace, state: tuple[Any, ...]) -> None:
     scratch.inputs, scratch.owners = list(inputs), list(owners)
     scratch.captures, scratch.closures = dict(captures), dict(closures)
     del scratch.handles[given:]
-    scratch.table = []
+    scratch.table, scratch.numbers = [], {}
 
 
 # ------------------------------------------------------------------------------------------------------------- replaying
@@ -114,10 +114,13 @@ def replay(scratch: Trace, start: Node | None, env: Env, size: int | None) -> No
             continue
         pairs = [env[a] for a in node.args]
         closure = scratch.closures.get(node.idx)
-        if closure is not None and any(flag for _, flag in pairs):
+        tensors, flags = [t for t, _ in pairs], [flag for _, flag in pairs]
+        if closure is not None and any(flags):           # all its results get an axis of examples
             n = op.params["outputs"]
-            pairs[-n:] = [(examples_of(t, flag, size), True) for t, flag in pairs[-n:]]
-        result = batched(op, [t for t, _ in pairs], [flag for _, flag in pairs], size)
+            tensors[-n:] = [examples_of(t, flag, size) for t, flag in pairs[-n:]]
+            result = _with_flag(record(op, *tensors), True)
+        else:
+            result = batched(op, tensors, flags, size)
         if node.spec.__class__ is tuple:
             for k, pair in enumerate(result):
                 env[node.idx + k] = pair

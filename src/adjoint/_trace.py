@@ -17,7 +17,7 @@ import numpy as np
 from . import _graph
 from ._config import config
 from ._dtypes import DType, weak_dtype
-from ._errors import AdjointError, TraceError
+from ._errors import AdjointError, DtypeError, TraceError
 from ._graph import ROOT, Node, Op, Primitive, Spec, spec
 
 if TYPE_CHECKING:
@@ -463,6 +463,9 @@ def _cast_beside(t: Any, value: Any, op: Op) -> tuple[Any, Any]:
     if dtype.kind in "iu":
         if not dtype.min <= value <= dtype.max:
             raise TraceError(f"{op.name}: the integer {value} does not fit {dtype.name}; cast the tensor first")
+    if dtype is not t._spec.dtype and config.spelling == "tf":
+        raise DtypeError(f"cannot compute {op.name}: {value!r} does not convert to {t._spec.dtype.name}, the other operand's "
+                         f"dtype; cast the tensor with tf.cast")
     return (t if dtype is t._spec.dtype else hooks.convert(t, dtype)), dtype_value(value, dtype)
 
 
@@ -507,7 +510,7 @@ def live(handles: list[Any]) -> Iterator[Any]:
     """The handles that something outside the list refers to."""
     if _BASE < 0:
         return iter(list(handles))
-    return compress(handles, map(_BASE.__lt__, map(sys.getrefcount, handles)))
+    return compress(handles, list(map(_BASE.__lt__, map(sys.getrefcount, handles))))   # counted before compress holds any
 
 
 class recording_into:

@@ -1,0 +1,352 @@
+"""Activations of neural networks: each with all its derivatives, in forms that do not cancel."""
+from __future__ import annotations
+
+from functools import lru_cache
+from math import factorial, pi, sqrt
+from typing import Any
+
+import numpy as np
+
+from .._graph import Op, Primitive
+from .._trace import record
+from ._curves import (
+    curve, gauss_polynomial, gaussian, horner, jet_power, jet_sigmoid, leibniz, scipy_special, tensor, two_product,
+    two_sum, wide,
+)
+from ._make import elementwise_infer
+from .special import normal_cdf, sigmoid_kernel
+
+# ------------------------------------------------------------------------------------------------- piecewise linear
+
+
+def _gate_kernel(t: Any, x: Any, low: float, high: float, below: float, inside: float, above: float) -> Any:
+    if below == above == 0.0:
+        within = x > low if high == np.inf else (x > low) & (x < high)
+        return np.where(within, t if inside == 1.0 else t * inside, 0.0)
+    return np.where(x <= low, t * below if below else 0.0,
+                    np.where(x >= high, t * above if above else 0.0, t * inside if inside else 0.0))
+
+
+def _gate_exact(t: Any, x: Any, **p: Any) -> Any:
+    """Slopes of 0 and 1 only select, which needs no wider arithmetic and keeps every dtype."""
+    if {p["below"], p["inside"], p["above"]} <= {0.0, 1.0}:
+        return _gate_kernel(t, x, **p).astype(t.dtype, copy=False)
+    return _gate_wide(t, x, **p)
+
+
+_gate_wide = wide(_gate_kernel)
+
+GATE = Primitive(
+    "gate", elementwise_infer("gate", ("f", "f"), "same"), _gate_exact,
+    partials=lambda y, t, x, **p: (lambda u: record(GATE.op(**p), u, x), None), elementwise=True,
+    cases=(lambda rng: ((rng.normal(size=(3, 2)), rng.normal(size=(3, 2))),
+                        {"low": -0.5, "high": 0.5, "below": 0.1, "inside": 1.0, "above": 0.0}),),
+    doc="t times the slope of a piecewise linear function at x: below (at and left of low), inside, above (from high "
+        "on). A slope of 0 gives 0 even for an infinite t.")
+
+
+def _bent(name: str, kernel: Any, knots: Any, *, doc: str, params: dict[str, Any], oracle: Any = None) -> Primitive:
+    """A piecewise linear function; ``knots(**params)`` gives low, high and the three slopes."""
+
+    def partials(y: Any, x: Any, **p: Any) -> Any:
+        low, high, below, inside, above = knots(**p)
+        op = GATE.op(low=low, high=high, below=below, inside=inside, above=above)
+        return (lambda t: record(op, t, x),)
+
+    return Primitive(
+        name, elementwise_infer(name, ("iuf" if name == "relu" else "f",), "same"), kernel, partials=partials,
+        elementwise=True, oracle=oracle, domain=((-3.0, 3.0),) if not params else (),
+        cases=(lambda rng: ((rng.uniform(-3.0, 3.0, size=(3, 4)),), dict(params)),) if params else (), doc=doc)
+
+
+_INF = float("inf")
+RELU = _bent("relu", lambda x: np.maximum(x, x.dtype.type(0)), lambda: (0.0, _INF, 0.0, 1.0, 1.0), params={},
+             oracle=lambda x: np.maximum(x, 0), doc="max(x, 0).")
+RELU6 = _bent("relu6", lambda x: np.minimum(np.maximum(x, x.dtype.type(0)), x.dtype.type(6)),
+              lambda: (0.0, 6.0, 0.0, 1.0, 0.0), params={}, oracle=lambda x: np.clip(x, 0, 6), doc="min(max(x, 0), 6).")
+HARD_TANH = _bent("hard_tanh", lambda x: np.minimum(np.maximum(x, x.dtype.type(-1)), x.dtype.type(1)),
+                  lambda: (-1.0, 1.0, 0.0, 1.0, 0.0), params={}, oracle=lambda x: np.clip(x, -1, 1),
+                  doc="x clipped to [-1, 1].")
+HARD_SIGMOID = _bent("hard_sigmoid", wide(lambda x: (np.clip(x, -3.0, 3.0) + 3.0) / 6.0),
+                     lambda: (-3.0, 3.0, 0.0, 1.0 / 6.0, 0.0), params={},
+                     oracle=lambda x: np.clip(x / 6 + 0.5, 0, 1), doc="relu6(x + 3) / 6.")
+LEAKY = _bent("leaky_relu", wide(lambda x, slope: np.where(x > 0, x, slope * x)),
+              lambda slope: (0.0, _INF, slope, 1.0, 1.0), params={"slope": 0.2},
+              oracle=lambda x, slope: np.where(x > 0, x, slope * x), doc="x where positive, else slope x.")
+SOFT_SHRINK = _bent(
+    "soft_shrink", wide(lambda x, width: np.where(np.abs(x) > width, x - np.copysign(width, x), 0.0 * np.sign(x))),
+    lambda width: (-width, width, 1.0, 0.0, 1.0), params={"width": 0.5},
+    oracle=lambda x, width: np.sign(x) * np.maximum(np.abs(x) - width, 0), doc="x moved towards 0 by width.")
+
+
+def _select(name: str, keep: Any, doc: str, params: dict[str, Any]) -> Primitive:
+    """x where ``keep(x, ...)``, else a constant; linear with slope 1 where kept."""
+
+    def kernel(x: Any, **p: Any) -> Any:
+        return np.where(keep(x, **p), x, np.asarray(p.get("otherwise", 0.0)).astype(x.dtype))
+
+    pick = Primitive(
+        f"{name}_gate", elementwise_infer(f"{name}_gate", ("f", "f"), "same"),
+        lambda t, x, **p: np.where(keep(x, **p), t, t.dtype.type(0)),
+        partials=lambda y, t, x, **p: (lambda u: record(pick.op(**p), u, x), None), elementwise=True,
+        cases=(lambda rng: ((rng.normal(size=(3, 4)), rng.uniform(-3.0, 3.0, size=(3, 4))), dict(params)),),
+        doc=f"t where {name} keeps x, else 0.")
+    return Primitive(
+        name, elementwise_infer(name, ("f",), "same"), kernel, elementwise=True,
+        partials=lambda y, x, **p: (lambda t: record(pick.op(**p), t, x),),
+        cases=(lambda rng: ((rng.uniform(-3.0, 3.0, size=(3, 4)),), dict(params)),), doc=doc)
+
+
+HARD_SHRINK = _select("hard_shrink", lambda x, width: ~(np.abs(x) <= width), "x where |x| > width, else 0.", {"width": 0.5})
+THRESHOLD = _select("threshold", lambda x, limit, otherwise: ~(x <= limit), "x where x > limit, else a constant.",
+                    {"limit": 0.5, "otherwise": -1.0})
+
+# ------------------------------------------------------------------------------------------------------ exponentials
+
+
+def _elu_kernel(x: Any, n: int, alpha: float) -> Any:
+    low = np.minimum(x, 0.0)
+    if n == 0:
+        return np.where(x > 0, x, alpha * np.expm1(low))
+    return np.where(x > 0, 1.0 if n == 1 else 0.0, alpha * np.exp(low))
+
+
+def _celu_kernel(x: Any, n: int, alpha: float) -> Any:
+    low = np.minimum(x, 0.0) / alpha
+    if n == 0:
+        return np.where(x > 0, x, alpha * np.expm1(low))
+    return np.where(x > 0, 1.0 if n == 1 else 0.0, alpha ** (1 - n) * np.exp(low))
+
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+ELU = curve("elu", _elu_kernel, params={"alpha": 1.3}, oracle=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x)),
+            doc="x where positive, else alpha (exp(x) - 1).")
+CELU = curve("celu", _celu_kernel, params={"alpha": 2.0},
+             oracle=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x / alpha)),
+             doc="x where positive, else alpha (exp(x / alpha) - 1).")
+
+
+def _selu_kernel(x: Any, n: int) -> Any:
+    low = np.minimum(x, 0.0)
+    if n == 0:
+        return np.where(x > 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * np.expm1(low))
+    return np.where(x > 0, SELU_SCALE if n == 1 else 0.0, SELU_SCALE * SELU_ALPHA * np.exp(low))
+
+
+selu = curve("selu", _selu_kernel, oracle=lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(x)),
+             doc="""The self-normalizing elu, 1.0507 (x where positive, else 1.6733 (exp(x) - 1)).
+             Klambauer et al., arXiv:1706.02515.""")
+
+# -------------------------------------------------------------------------------------------------------------- gelu
+
+_CUT = 60.0
+_ROOT_HALF, _DENSITY = sqrt(0.5), 1.0 / sqrt(2.0 * pi)
+
+
+def _gelu_kernel(x: Any, n: int) -> Any:
+    """x Phi(x); Phi from erfcx times an exact Gaussian, so that the left tail has all its digits."""
+    c = np.clip(x, -_CUT, _CUT)
+    if n >= 2:
+        return gaussian(c, 1.0, horner(gauss_polynomial(n - 2, (2.0 * _DENSITY, 0.0, -_DENSITY), 1.0), c))
+    low = np.minimum(c, 0.0)
+    scaled = 0.5 * scipy_special().erfcx(-_ROOT_HALF * low)
+    upper = normal_cdf(np.maximum(c, 0.0))
+    if n == 0:
+        return np.where(x > 0, x * upper, gaussian(low, 1.0, low * scaled))
+    return np.where(x > 0, upper + gaussian(c, 1.0, c * _DENSITY), gaussian(low, 1.0, scaled + low * _DENSITY))
+
+
+gelu_exact = curve("gelu", _gelu_kernel, oracle=lambda x: x * scipy_special().ndtr(x),
+                   doc="x Phi(x), Phi the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415.")
+
+_GELU_RATE = 2.0 * sqrt(2.0 / pi)
+_GELU_RATE_LOW = -9.96930880911092e-17                   # what rounding 2 sqrt(2/pi) lost
+_GELU_CUBE = 0.044715
+
+
+def _gelu_argument(x: Any) -> tuple[Any, Any]:
+    """v = 2 sqrt(2/pi) (x + 0.044715 x^3), rounded, and the error of the rounding."""
+    square, square_low = two_product(x, x)
+    cube, cube_low = two_product(square, _GELU_CUBE)
+    one, one_low = two_sum(1.0, cube)
+    factor, factor_low = two_product(one, x)
+    v, v_low = two_product(factor, _GELU_RATE)
+    inner_low = (one_low + cube_low + square_low * _GELU_CUBE) * x + factor_low
+    return v, v_low + inner_low * _GELU_RATE + factor * _GELU_RATE_LOW
+
+
+def _gelu_tanh_kernel(x: Any, n: int) -> Any:
+    """x s(v), v = 2 sqrt(2/pi) (x + 0.044715 x^3), s the sigmoid: the same as x/2 (1 + tanh(v/2)) without 1 + tanh."""
+    c = np.clip(x, -25.0, 25.0)                          # beyond, s(v) is 0 or 1 to the last bit
+    v, v_low = _gelu_argument(c)
+    half = np.exp(-0.5 * np.abs(v))                      # its square is exp(-|v|), but underflows later
+    correction = 1.0 - np.where(v >= 0, v_low, -v_low)
+    e = half * half * correction
+    r = 1.0 / (1.0 + e)
+    up = v >= 0
+    if n == 0:
+        return np.where(up, np.maximum(x, c) * r, (c * half * correction) * half * r)
+    d1 = _GELU_RATE * (1.0 + 3.0 * _GELU_CUBE * c * c)
+    if n == 1:
+        left = (half * (r + c * d1 * r * r)) * half * correction
+        return np.where(up, r + c * d1 * e * r * r, left)
+    d2 = 6.0 * _GELU_RATE * _GELU_CUBE * c
+    if n == 2:
+        turn = np.where(up, -1.0, 1.0) * (1.0 - e) * r   # s''/s'
+        return (half * (2.0 * d1 + c * (turn * d1 * d1 + d2))) * half * correction * r * r
+    cubic = [v, d1, d2 / 2.0, _GELU_RATE * _GELU_CUBE] + [0.0] * max(0, n - 3)
+    s = jet_sigmoid(cubic[: n + 1], np.where(up, r, e * r), np.where(up, e * r, r))
+    return factorial(n) * (s[n - 1] + c * s[n])
+
+
+gelu_tanh = curve("gelu_tanh", _gelu_tanh_kernel,
+                  oracle=lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))),
+                  doc="x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the approximation of gelu.")
+
+# --------------------------------------------------------------------------------------------- products with sigmoids
+
+
+def _silu_kernel(x: Any, n: int) -> Any:
+    c = np.clip(x, -800.0, 800.0)
+    a = np.abs(c)
+    half = np.exp(-0.5 * a)
+    e = half * half
+    r = 1.0 / (1.0 + e)
+    up = x >= 0
+    if n == 0:
+        return np.where(up, x * r, (c * half) * half * r)
+    if n == 1:
+        return np.where(up, r + c * e * r * r, half * (r + c * r * r) * half)
+    if n == 2:
+        turn = np.where(up, -1.0, 1.0) * -np.expm1(-a) * r
+        return (half * (2.0 + c * turn)) * half * r * r
+    return leibniz(n, lambda k: sigmoid_kernel(c, k), c)
+
+
+silu = curve("silu", _silu_kernel, oracle=lambda x: x * scipy_special().expit(x), domain=((-6.0, 6.0),),
+             doc="x sigmoid(x), also called swish. Elfwing et al., arXiv:1702.03118.")
+
+
+def _mish_kernel(x: Any, n: int) -> Any:
+    """x t, t = tanh(softplus(x)) = q / (q + 2) with q = exp(2x) + 2 exp(x); for x > 0 in e = exp(-x)."""
+    c = np.clip(x, -800.0, 800.0)
+    up = c > 0
+    half = np.exp(-0.5 * np.abs(c))
+    e = half * half
+    d = np.where(up, 1.0 + 2.0 * e * (1.0 + e), 2.0 + e * (2.0 + e))
+    r = 1.0 / d
+    if n == 0:
+        return np.where(up, x * ((1.0 + 2.0 * e) * r), (c * half) * half * (2.0 + e) * r)
+    if n == 1:
+        first = 4.0 * (1.0 + e) * r * r                  # t' / e^2 right of 0, t' / e left
+        return np.where(up, (1.0 + 2.0 * e) * r + c * e * e * first, half * ((2.0 + e) * r + c * first) * half)
+    if n == 2:
+        first = 4.0 * (1.0 + e) * r * r
+        right = 4.0 * (((2.0 * e + 2.0) * e - 3.0) * e - 2.0) * r * r * r
+        left = 4.0 * (2.0 + e * (2.0 - e * (3.0 + 2.0 * e))) * r * r * r
+        return np.where(up, half * (half * (e * (2.0 * first + c * right))), half * (2.0 * first + c * left) * half)
+    s = jet_sigmoid([c, *[1.0] * (n > 0), *[0.0] * (n - 1)], np.where(up, 1.0, e) / (1.0 + e),
+                    np.where(up, e, 1.0) / (1.0 + e))
+    soft = [np.maximum(c, 0.0) + np.log1p(e)] + [s[k - 1] / k for k in range(1, n + 1)]
+    double = [2.0 * v for v in soft]                     # tanh(w) = 2 sigmoid(2w) - 1
+    w = np.exp(-double[0])
+    t = [2.0 * v for v in jet_sigmoid(double, 1.0 / (1.0 + w), w / (1.0 + w))]
+    return factorial(n) * (t[n - 1] + c * t[n])
+
+
+mish = curve("mish", _mish_kernel, oracle=lambda x: x * np.tanh(np.logaddexp(x, 0)), domain=((-6.0, 6.0),),
+             doc="x tanh(softplus(x)). Misra, arXiv:1908.08681.")
+
+# ------------------------------------------------------------------------------------------------------------ others
+
+
+def _softsign_kernel(x: Any, n: int) -> Any:
+    a = np.minimum(np.abs(x), 1e300)
+    r = 1.0 / (1.0 + a)
+    if n == 0:
+        return np.copysign(a / (1.0 + a), x)
+    return (-np.sign(x)) ** (n - 1) * factorial(n) * r ** (n + 1)
+
+
+softsign = curve("softsign", _softsign_kernel, oracle=lambda x: x / (1 + np.abs(x)), doc="x / (1 + |x|).")
+
+_SHRINK_SERIES = (0.0, *(2.0 * k / factorial(2 * k + 1) for k in range(1, 17)))
+
+
+def _tanhshrink_kernel(x: Any, n: int) -> Any:
+    """Near 0 as (x cosh x - sinh x) / cosh x, whose series has positive terms only."""
+    if n == 0:
+        near = np.abs(x) < 2.0
+        small = np.where(near, x, 0.0)
+        return np.where(near, small * horner(_SHRINK_SERIES, small * small) / np.cosh(small), x - np.tanh(x))
+    if n == 1:
+        t = np.tanh(x)
+        return t * t
+    return -(2.0 ** (n + 1)) * sigmoid_kernel(2.0 * x, n)
+
+
+tanhshrink = curve("tanhshrink", _tanhshrink_kernel, oracle=lambda x: x - np.tanh(x),
+                   doc="x - tanh(x), from a series near 0; its derivative is tanh(x)^2.")
+
+
+def _log_cosh_kernel(x: Any, n: int) -> Any:
+    if n == 0:
+        a = np.abs(x)
+        near = a < 1.0
+        s = np.sinh(np.where(near, 0.5 * x, 0.0))
+        return np.where(near, np.log1p(2.0 * s * s), a + (np.log1p(np.exp(-2.0 * a)) - np.log(2.0)))
+    if n == 1:
+        return np.tanh(x)
+    return 2.0 ** n * sigmoid_kernel(2.0 * x, n - 1)
+
+
+log_cosh = curve("log_cosh", _log_cosh_kernel, oracle=lambda x: np.log(np.cosh(x)),
+                 doc="log(cosh(x)), as log1p(2 sinh(x/2)^2) near 0; its derivative is tanh(x).")
+
+
+def _hard_silu_kernel(x: Any, n: int) -> Any:
+    inside = (x > -3.0) & (x < 3.0)
+    if n == 0:
+        return np.where(x <= -3.0, 0.0, np.where(x >= 3.0, x, x * ((x + 3.0) / 6.0)))
+    if n == 1:
+        return np.where(inside, (2.0 * x + 3.0) / 6.0, np.where(x >= 3.0, 1.0, 0.0 * (x == x)))
+    return np.where(inside, 1.0 / 3.0 if n == 2 else 0.0, 0.0)
+
+
+hard_silu = curve("hard_silu", _hard_silu_kernel, oracle=lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+                  doc="x hard_sigmoid(x), also called hard_swish. Howard et al., arXiv:1905.02244.")
+
+
+def _squareplus_kernel(x: Any, n: int, b: float) -> Any:
+    """(x + q) / 2 with q = sqrt(x^2 + b); left of 0 as (b/2) / (q - x). f' = f / q."""
+    q = np.hypot(x, sqrt(b))
+    if n < 2:
+        f = np.where(x >= 0, 0.5 * x + 0.5 * q, (0.5 * b) / (q + np.abs(x)))
+        return f if n == 0 else np.where(np.isinf(x), (x > 0) * 1.0, f / q)
+    r = 1.0 / q
+    if n == 2:
+        return 0.5 * b * r * r * r
+    s = r * r                                            # f'' = b/2 w^(-3/2), w = x^2 + b
+    c = np.clip(x, -1e100, 1e100)
+    w = [c * c + b, 2.0 * c, 1.0] + [0.0] * max(0, n - 4)
+    return factorial(n - 2) * jet_power(w[: n - 1], -1.5, 0.5 * b * r * s)[n - 2]
+
+
+SQUAREPLUS = curve("squareplus", _squareplus_kernel, params={"b": 4.0},
+                   oracle=lambda x, b: (x + np.sqrt(x * x + b)) / 2, doc="(x + sqrt(x^2 + b)) / 2.")
+
+
+# ------------------------------------------------------------------------------------------------------------ calling
+
+
+@lru_cache(1024)
+def _bound(prim: Primitive, params: tuple[tuple[str, float], ...]) -> Op:
+    return prim.op(**dict(params))
+
+
+def call(prim: Primitive, x: Any, **params: float) -> Any:
+    """Record a primitive with numbers as parameters."""
+    return record(_bound(prim, tuple(params.items())), tensor(x))
+
+

@@ -19,6 +19,13 @@ class Shape(tuple):  # type: ignore[type-arg]
 
     __slots__ = ()
     rank = ndims = property(len)
+    __hash__ = tuple.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return tuple.__eq__(self, tuple(other) if isinstance(other, list) else other)  # type: ignore[arg-type]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def as_list(self) -> list[int]:
         return list(self)
@@ -224,7 +231,7 @@ class Tensor(Value):
             return repr(self)
         prefix = "tf." if config.spelling == "tf" else "ad."
         body = array_text(value)
-        lead = "\n" if value.ndim and "\n" in body or value.ndim else ""
+        lead = "\n" if "\n" in body else ""
         return f"{prefix}Tensor({lead}{body}, shape={tuple(self._spec.shape)}, dtype={self._spec.dtype.name})"
 
     def _shown(self) -> Any:
@@ -238,7 +245,7 @@ def numpy_text(value: np.ndarray[Any, Any]) -> str:
     if value.ndim == 0:
         return str(value[()]) if value.dtype.kind != "b" else str(bool(value))
     text = repr(value)
-    return f"\n{text}" if value.ndim else text
+    return f"\n{text}" if "\n" in text else text
 
 
 def as_array(value: Any, dtype: Any = None) -> np.ndarray[Any, Any]:

@@ -37,6 +37,7 @@ TENSOR_INPUT = INPUT.op(kind="tensor")
 VARIABLE_INPUT = INPUT.op(kind="variable")
 FROZEN_INPUT = INPUT.op(kind="frozen")
 SCALAR_INPUT = INPUT.op(kind="scalar")
+DRAW_INPUT = INPUT.op(kind="draw")                       # where random numbers start: each use enters anew
 READ = Primitive("read", lambda x, trainable: x, lambda x, trainable: x)
 READS = {trainable: READ.op(trainable=trainable) for trainable in (False, True)}
 
@@ -186,7 +187,7 @@ def enter(trace: Trace, x: Any) -> int:
     if trace.fast and (x._trace is None or x._trace.closed):
         x._trace, x._idx = None, node.idx
         x._trace = trace
-    else:
+    elif op is not DRAW_INPUT:
         trace.captures[id(x)] = node.idx
     return node.idx
 

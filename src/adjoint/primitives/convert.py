@@ -149,8 +149,8 @@ def convert_pair(op: Op, x: Any, y: Any) -> tuple[Any, Any]:
     a, b = x._spec.dtype, y._spec.dtype
     if a is b or op.prim.name.startswith("bitwise_left") or op.prim.name.startswith("bitwise_right"):
         return x, y
-    if config.spelling == "tf" and xv and yv:
-        raise ArgumentError(f"cannot compute {op.name} as input #1 (zero-based) was expected to be a {a.name} tensor but is "
+    if config.spelling == "tf":
+        raise DtypeError(f"cannot compute {op.name} as input #1 (zero-based) was expected to be a {a.name} tensor but is "
                             f"a {b.name} tensor; cast one of them with tf.cast")
     want = promote(a, b)
     return (x if a is want else cast(x, want)), (y if b is want else cast(y, want))

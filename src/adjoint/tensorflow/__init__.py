@@ -17,7 +17,7 @@ from typing import Any as _Any
 
 from .. import _config
 from . import (
-    _arrays, _control, _errors, _function, _indexing, _linalg, _maths, _module, _print, _search, _tables, _types,
+    _arrays, _control, _errors, _function, _indexing, _linalg, _maths, _module, _nesting, _nn, _print, _search, _tables, _types,
 )
 from ._bind import TABLE as _TABLE
 from ._bind import absent as _absent

@@ -8,7 +8,7 @@ import numpy as np
 
 import adjoint as ad
 
-from .. import _dtypes, _nest
+from .. import _dtypes
 from .._dtypes import as_dtype
 from .._errors import ArgumentError, DtypeError, NotSupportedError, ShapeError, complain
 from .._tensor import Tensor, Value, Variable
@@ -199,24 +199,14 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
 @public("one_hot")
 def one_hot(indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: Any = None, dtype: Any = None,
             name: str | None = None) -> Any:
-    """``on_value`` (1) where an index points, ``off_value`` (0) elsewhere; an index outside gives a row of ``off_value``."""
+    """``on_value`` (1) where an index points, ``off_value`` (0) elsewhere; an index outside gives a row of ``off_value``.
+
+    float32, unless ``dtype`` or one of the values says otherwise.
+    """
     given = [v for v in (on_value, off_value) if v is not None]
-    if dtype is None:
-        dtype = tensor(given[0]).dtype if given else float32
-    dtype = as_dtype(dtype)
-    index = tensor(indices)
-    if index.dtype.kind not in "iu":
-        raise DtypeError(complain("one_hot", "indices", "integers", index.dtype.name, "cast them with tf.cast"))
-    count = ints(depth)
-    at = normalize_axis("one_hot", -1 if axis is None else ints(axis), index.ndim + 1)
-    places = ad.reshape(ad.arange(count, dtype=index.dtype),
-                        tuple(count if k == at else 1 for k in builtins.range(index.ndim + 1)))
-    hit = ad.equal(ad.expand_dims(index, axis=at), places)
-    if not given:
-        return ad.cast(hit, dtype)
-    on = ad.constant(1 if on_value is None else on_value, dtype=dtype)
-    off = ad.constant(0 if off_value is None else off_value, dtype=dtype)
-    return ad.where(hit, on, off)
+    if dtype is None and given:
+        dtype = tensor(given[0]).dtype
+    return ad.one_hot(tensor(indices), ints(depth), on_value, off_value, axis=ints(axis), dtype=dtype)
 
 
 @public("complex dtypes.complex")
@@ -350,14 +340,17 @@ def stack(values: Any, axis: Any = 0, name: str = "stack") -> Any:
 
 
 def _alike(what: str, values: Any) -> list[Any]:
-    """The values as tensors of one dtype: that of the first tensor among them."""
+    """The values as tensors of one dtype: that of the first tensor among them, or of the first value."""
     items = list(values)
-    first = next((v.dtype for v in items if isinstance(v, Value)), None)
-    made = [tensor(v, first) for v in items]
+    dtype = next((v.dtype for v in items if isinstance(v, Value)), None)
+    made = []
+    for v in items:
+        made.append(tensor(v, dtype))
+        dtype = dtype or made[0].dtype
     for k, t in enumerate(made):
         if t.dtype is not made[0].dtype:
-            raise ArgumentError(f"cannot compute {what} as input #{k} (zero-based) was expected to be a {made[0].dtype.name} "
-                                f"tensor but is a {t.dtype.name} tensor; cast one of them with tf.cast")
+            raise DtypeError(f"cannot compute {what} as input #{k} (zero-based) was expected to be a {made[0].dtype.name} "
+                             f"tensor but is a {t.dtype.name} tensor; cast one of them with tf.cast")
     return made
 
 
@@ -376,24 +369,7 @@ def unstack(value: Any, num: Any = None, axis: int = 0, name: str = "unstack") -
 @public("split")
 def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: Any = None, name: str = "split") -> list[Any]:
     """Pieces along an axis: so many equal ones, or of the sizes given (one of which may be -1)."""
-    t = tensor(value)
-    at = normalize_axis("split", ints(axis), t.ndim)
-    n = t.shape[at]
-    sizes = ints(num_or_size_splits)
-    if not isinstance(sizes, tuple):
-        if sizes < 1 or n % sizes:
-            raise ShapeError(complain("split", "num_or_size_splits", f"a divisor of the axis's length {n}", sizes))
-        sizes = (n // sizes,) * sizes
-    elif sizes.count(-1) == 1:
-        rest = n - builtins.sum(s for s in sizes if s != -1)
-        sizes = tuple(rest if s == -1 else s for s in sizes)
-    if builtins.sum(sizes) != n or builtins.min(sizes, default=0) < 0:
-        raise ShapeError(complain("split", "num_or_size_splits", f"sizes that add up to {n}", sizes))
-    pieces, start = [], 0
-    for s in sizes:
-        pieces.append(t[(builtins.slice(None),) * at + (builtins.slice(start, start + s),)])
-        start += s
-    return pieces
+    return list(ad.split(tensor(value), ints(num_or_size_splits), axis=ints(axis)))
 
 
 @public("tile")
@@ -483,33 +459,24 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
     if (x is None) != (y is None):
         raise ValueError("x and y must both be non-None or both be None.")
     if c.dtype is not _dtypes.bool_:
+        if x is not None:
+            raise DtypeError(complain("where", "condition", "bool", c.dtype.name, "compare it with 0"))
         c = ad.not_equal(c, ad.zeros((), dtype=c.dtype))
     if x is None:
         if not c.ndim:
             return ad.zeros((int(bool(c)), 0), dtype=int64)
         return ad.cast(ad.stack(list(ad.nonzero(c)), axis=1), int64)
-    first = next((v.dtype for v in (x, y) if isinstance(v, Value)), None)
-    a = tensor(x, first)
-    b = tensor(y, a.dtype if first is None and not hasattr(y, "dtype") else first)
-    if a.dtype is not b.dtype and first is None:
-        want = _dtypes.promote(a.dtype, b.dtype)
-        a, b = ad.cast(a, want), ad.cast(b, want)
-    a, b = _alike("where", (a, b))
+    a, b = _alike("where", (x, y))
     return ad.where(c, a, b)
 
 
 @public("boolean_mask")
 def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_mask") -> Any:
     """The slices of ``tensor`` where ``mask`` is true, along ``axis`` (0)."""
-    t = tensor if isinstance(tensor, Value) else ad.constant(tensor)
     m = mask if isinstance(mask, Value) else ad.constant(mask)
     if not m.ndim:
         raise ValueError("mask cannot be scalar.")
-    at = 0 if axis is None else normalize_axis("boolean_mask", ints(axis), t.ndim)
-    if tuple(t.shape)[at:at + m.ndim] != tuple(m.shape):
-        raise ValueError(complain("boolean_mask", "mask", f"of shape {tuple(t.shape)[at:at + m.ndim]} to mask tensor of shape "
-                                  f"{tuple(t.shape)}", tuple(m.shape)))
-    return t[(builtins.slice(None),) * at + (ad.cast(m, _dtypes.bool_),)]
+    return ad.boolean_mask(tensor, ad.cast(m, _dtypes.bool_), axis=0 if axis is None else ints(axis))
 
 
 @public("slice")
@@ -547,67 +514,3 @@ def strided_slice(input_: Any, begin: Any, end: Any, strides: Any = None, begin_
         else:
             key.append(builtins.slice(None if begin_mask & bit else low, None if end_mask & bit else high, step))
     return tensor(input_)[tuple(key)]
-
-
-# ---------------------------------------------------------------------------------------------------------------- nesting
-
-@public("nest.flatten")
-def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
-    """The leaves of a nest in order; dicts by sorted key."""
-    return [None] if structure is None else _nest.flatten(structure)
-
-
-@public("nest.map_structure")
-def map_structure(func: Any, *structure: Any, **kwargs: Any) -> Any:
-    """``func`` of corresponding leaves, in the structure of the first nest."""
-    check = kwargs.pop("check_types", True)
-    kwargs.pop("expand_composites", None)
-    if kwargs:
-        raise ValueError(f"Only valid keyword arguments are `check_types` and `expand_composites`, not: {sorted(kwargs)}")
-    if not callable(func):
-        raise TypeError(f"func must be callable, got: {func}")
-    if not structure:
-        raise ValueError("Must provide at least one structure")
-    for other in structure[1:]:
-        assert_same_structure(structure[0], other, check_types=check)
-    return _nest.map_structure(func, *structure)
-
-
-@public("nest.pack_sequence_as")
-def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool = False) -> Any:
-    """Leaves in the structure of a nest."""
-    wanted = len(_nest.flatten(structure))
-    if not is_nested(flat_sequence):
-        raise TypeError(f"Attempted to pack value:\n  {flat_sequence}\ninto a structure, but found incompatible type `"
-                        f"{type(flat_sequence)}` instead.")
-    if wanted != len(flat_sequence):
-        raise ValueError(f"Could not pack sequence. Structure had {wanted} atoms, but flat_sequence had {len(flat_sequence)} "
-                         f"items.")
-    return _nest.pack(structure, flat_sequence)
-
-
-@public("nest.is_nested")
-def is_nested(seq: Any) -> bool:
-    """Whether ``seq`` is a list, tuple or dict."""
-    return isinstance(seq, (list, tuple, dict))
-
-
-@public("nest.assert_same_structure")
-def assert_same_structure(nest1: Any, nest2: Any, check_types: bool = True, expand_composites: bool = False) -> None:
-    """Raise ValueError (TypeError for different kinds of sequence) unless two nests have one structure."""
-    if is_nested(nest1) != is_nested(nest2):
-        raise ValueError(f"The two structures don't have the same nested structure.\n\nFirst structure: {nest1!r:.200}\n\n"
-                         f"Second structure: {nest2!r:.200}")
-    if not is_nested(nest1):
-        return
-    if check_types and type(nest1) is not type(nest2):
-        raise TypeError(f"The two structures don't have the same sequence type. First structure has type {type(nest1)}, while "
-                        f"second structure has type {type(nest2)}.")
-    keys = isinstance(nest1, dict) and isinstance(nest2, dict)
-    if len(nest1) != len(nest2) or keys and set(nest1) != set(nest2):
-        raise ValueError(f"The two structures don't have the same number of elements or keys: {nest1!r:.200} and {nest2!r:.200}")
-    for key in nest1 if keys else builtins.range(len(nest1)):
-        assert_same_structure(nest1[key], nest2[key], check_types)
-
-
-put("keras.backend.is_keras_tensor keras.utils.is_keras_tensor", lambda x: False)

@@ -6,8 +6,7 @@ from typing import Any
 import adjoint as ad
 
 from .. import _dtypes
-from .._errors import ArgumentError, IndexingError, complain
-from .._tensor import Value
+from .._errors import IndexingError, complain
 from ._arrays import ints, shape_of, tensor
 from ._bind import bind, public
 
@@ -68,44 +67,22 @@ bind("indices, data", "indices, data", """
     dynamic_stitch          dynamic_stitch
 """)
 
-bind("data, segment_ids, num_segments", "data, segment_ids, num_segments=ad.tensorflow._arrays.ints(num_segments)", """
-    segment_sum             math.unsorted_segment_sum
-    segment_max             math.unsorted_segment_max
-    segment_min             math.unsorted_segment_min
-    segment_prod            math.unsorted_segment_prod
-    segment_mean            math.unsorted_segment_mean
+bind("data, segment_ids", "data, segment_ids", """
+    segment_max             math.segment_max
+    segment_mean            math.segment_mean
+    segment_min             math.segment_min
+    segment_prod            math.segment_prod
+    segment_sum             math.segment_sum
 """)
 
-
-def _sorted_segment(kind: str) -> Any:
-    def function(data: Any, segment_ids: Any, name: str | None = None) -> Any:
-        ids = tensor(segment_ids)
-        value = ids.numpy()
-        if value.ndim != 1 or (value[1:] < value[:-1]).any():
-            raise ArgumentError(complain(f"segment_{kind}", "segment_ids", "a vector in ascending order", value))
-        found = getattr(ad, f"segment_{kind}")(tensor(data), ids, num_segments=int(value[-1]) + 1 if value.size else 0)
-        if kind in ("max", "min"):                       # TensorFlow fills a segment without elements with 0
-            there = ad.segment_sum(ad.ones((value.size,)), ids, num_segments=found.shape[0])
-            there = ad.reshape(ad.greater(there, 0.0), (found.shape[0],) + (1,) * (found.ndim - 1))
-            found = ad.where(there, found, ad.zeros((), dtype=found.dtype))
-        return found
-
-    function.__name__ = f"segment_{kind}"
-    function.__doc__ = f"The {kind} of the rows of each segment; the ids ascend."
-    return function
-
-
-for _kind in ("sum", "max", "min", "prod", "mean"):
-    public(f"math.segment_{_kind}")(_sorted_segment(_kind))
-
-
-@public("math.unsorted_segment_sqrt_n")
-def unsorted_segment_sqrt_n(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Any:
-    """The sum of each segment's rows over the square root of their number."""
-    t, ids, n = tensor(data), tensor(segment_ids), ints(num_segments)
-    counts = ad.segment_sum(ad.ones(tuple(ids.shape), dtype=t.dtype), ids, num_segments=n)
-    counts = ad.reshape(ad.maximum(counts, ad.ones((), dtype=t.dtype)), (n,) + (1,) * (t.ndim - ids.ndim))
-    return ad.segment_sum(t, ids, num_segments=n) / ad.sqrt(counts)
+bind("data, segment_ids, num_segments", "data, segment_ids, num_segments", """
+    unsorted_segment_max    math.unsorted_segment_max
+    unsorted_segment_mean   math.unsorted_segment_mean
+    unsorted_segment_min    math.unsorted_segment_min
+    unsorted_segment_prod   math.unsorted_segment_prod
+    unsorted_segment_sqrt_n math.unsorted_segment_sqrt_n
+    unsorted_segment_sum    math.unsorted_segment_sum
+""")
 
 
 @public("reverse_sequence")
@@ -121,5 +98,3 @@ def reverse_sequence(input: Any, seq_lengths: Any, seq_axis: Any = None, batch_a
     moved = ad.moveaxis(t, (batch, along), (0, 1))
     return ad.moveaxis(ad.gather(moved, places, axis=1, batch_dims=1), (0, 1), (batch, along))
 
-
-_ = Value

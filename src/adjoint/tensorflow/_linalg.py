@@ -7,7 +7,7 @@ import numpy as np
 
 import adjoint as ad
 
-from .. import _dtypes
+from .. import _dtypes, nn
 from .._errors import NotSupportedError, ShapeError, complain
 from ..primitives._make import normalize_axis
 from ._arrays import _alike, ints, tensor
@@ -148,9 +148,7 @@ def normalize(tensor: Any, ord: Any = "euclidean", axis: Any = None, name: str |
 @public("math.l2_normalize nn.l2_normalize linalg.l2_normalize")
 def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12, name: str | None = None, dim: Any = None) -> Any:
     """x / sqrt(max(sum(x**2), epsilon)) over axes."""
-    t = _floating("l2_normalize", x)
-    over = _axes(axis if dim is None else dim)
-    return t * ad.rsqrt(ad.maximum(ad.sum(ad.square(t), over, keepdims=True), ad.constant(epsilon, dtype=t.dtype)))
+    return nn.l2_normalize(_floating("l2_normalize", x), axis=_axes(axis if dim is None else dim), epsilon=epsilon)
 
 
 @public("clip_by_value")

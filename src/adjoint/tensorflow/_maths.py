@@ -74,13 +74,6 @@ def logical_not(x: Any, name: str | None = None) -> Any:
     return ad.logical_not(_truth(x))
 
 
-@public("math.angle")
-def angle(input: Any, name: str | None = None) -> Any:
-    """The angle of a complex number; pi or 0 for a real one."""
-    t = tensor(input)
-    return ad.atan2(ad.imag(t), ad.real(t))
-
-
 @public("math.reciprocal_no_nan")
 def reciprocal_no_nan(x: Any, name: str | None = None) -> Any:
     """1 / x, and 0 where x is 0."""
@@ -258,27 +251,29 @@ _arg("argmax math.argmax", "argmax")
 _arg("argmin math.argmin", "argmin")
 
 
-def _running(paths: str, ours: str, start: int, doc: str) -> None:
+def _running(paths: str, ours: str, doc: str) -> None:
     def function(x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None) -> Any:
-        t = tensor(x)
-        at = normalize_axis(paths.split()[0], ints(axis), t.ndim)
-        if reverse:
-            t = ad.flip(t, axis=at)
-        if ours == "cumulative_logsumexp":
-            y = ad.cumulative_logsumexp(t, axis=at)
-        else:
-            y = getattr(ad, ours)(t, axis=at, dtype=t.dtype)
-        if exclusive:
-            keep = (slice(None),) * at + (slice(0, t.shape[at] - 1),)
-            first = tuple(builtins.min(1, n) if k == at else n for k, n in enumerate(t.shape))
-            value = -np.inf if ours == "cumulative_logsumexp" else start
-            y = ad.concat([ad.broadcast_to(ad.constant(value, dtype=t.dtype), first), y[keep]], axis=at)
-        return ad.flip(y, axis=at) if reverse else y
+        return getattr(ad, ours)(x, axis=ints(axis), exclusive=bool(exclusive), reverse=bool(reverse))
 
     function.__name__, function.__doc__ = paths.split()[0].rpartition(".")[2], doc
     put(paths, function)
 
 
-_running("cumsum math.cumsum", "cumulative_sum", 0, "Running sums along an axis; exclusive: without the element itself.")
-_running("math.cumprod", "cumulative_prod", 1, "Running products along an axis; exclusive: without the element itself.")
-_running("math.cumulative_logsumexp", "cumulative_logsumexp", 0, "Running log-sum-exp along an axis.")
+_running("cumsum math.cumsum", "cumsum", "Running sums along an axis; exclusive: without the element itself.")
+_running("math.cumprod", "cumprod", "Running products along an axis; exclusive: without the element itself.")
+
+
+@public("math.cumulative_logsumexp")
+def cumulative_logsumexp(x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False,
+                         name: str | None = None) -> Any:
+    """Running log-sum-exp along an axis; exclusive: without the element itself."""
+    t = tensor(x)
+    at = normalize_axis("cumulative_logsumexp", ints(axis), t.ndim)
+    if reverse:
+        t = ad.flip(t, axis=at)
+    y = ad.logcumsumexp(t, axis=at)
+    if exclusive:
+        first = tuple(builtins.min(1, n) if k == at else n for k, n in enumerate(t.shape))
+        kept = y[(slice(None),) * at + (slice(0, t.shape[at] - 1),)]
+        y = ad.concat([ad.broadcast_to(ad.constant(-np.inf, dtype=t.dtype), first), kept], axis=at)
+    return ad.flip(y, axis=at) if reverse else y

@@ -35,7 +35,7 @@ def top_k(input: Any, k: Any = 1, sorted: bool = True, index_type: Any = int32, 
     t, count = tensor(input), ints(k)
     if not t.ndim or not 0 <= count <= t.shape[-1]:
         raise ArgumentError(complain("top_k", "k", f"between 0 and the last axis's length (shape {tuple(t.shape)})", count))
-    values, indices = ad.top_k(t, count)
+    values, indices = ad.topk(t, count)
     return TopK(values, ad.cast(indices, as_dtype(index_type)))
 
 
@@ -70,11 +70,7 @@ def argsort(values: Any, axis: Any = -1, direction: str = "ASCENDING", stable: b
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = int32, name: str | None = None) -> Any:
     """Where ``values`` would be inserted in a sorted sequence, along the last axis."""
     s, v = _pair(sorted_sequence, values, "searchsorted")
-    if s.ndim == 1:
-        return ad.cast(ad.searchsorted(s, v, side=side), as_dtype(out_type))
-    rows = [ad.searchsorted(a, b, side=side) for a, b in zip(ad.unstack(ad.reshape(s, (-1, s.shape[-1]))),
-                                                            ad.unstack(ad.reshape(v, (-1, v.shape[-1]))))]
-    return ad.cast(ad.reshape(ad.stack(rows), tuple(v.shape)), as_dtype(out_type))
+    return ad.cast(ad.searchsorted(s, v, side=side), as_dtype(out_type))
 
 
 class Unique(NamedTuple):
@@ -124,7 +120,7 @@ def bincount(arr: Any, weights: Any = None, minlength: Any = None, maxlength: An
     size = size if maxlength is None else builtins.min(size, ints(maxlength))
     kept = ad.where(ad.less(t, ad.constant(size, dtype=t.dtype)), t, ad.constant(-1, dtype=t.dtype))
     parts = ad.ones(tuple(t.shape), dtype=as_dtype(dtype)) if weights is None else ad.reshape(tensor(weights), (-1,))
-    total = ad.segment_sum(parts, kept, size)
+    total = ad.unsorted_segment_sum(parts, kept, size)
     return ad.minimum(total, ad.ones((), dtype=total.dtype)) if binary_output else total
 
 
@@ -135,7 +131,7 @@ def confusion_matrix(labels: Any, predictions: Any, num_classes: Any = None, wei
     y, p = ad.cast(tensor(labels), int64), ad.cast(tensor(predictions), int64)
     n = ints(num_classes) if num_classes is not None else int(builtins.max(y.numpy().max(), p.numpy().max())) + 1
     each = ad.ones(tuple(y.shape), dtype=as_dtype(dtype)) if weights is None else ad.cast(tensor(weights), dtype)
-    return ad.reshape(ad.segment_sum(each, y * ad.constant(n, dtype=int64) + p, n * n), (n, n))
+    return ad.reshape(ad.unsorted_segment_sum(each, y * ad.constant(n, dtype=int64) + p, n * n), (n, n))
 
 
 @public("math.invert_permutation")
@@ -171,7 +167,7 @@ def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = bool_, name: st
 def histogram_fixed_width(values: Any, value_range: Any, nbins: Any = 100, dtype: Any = int32, name: str | None = None) -> Any:
     """How many values lie in each of ``nbins`` equal bins; those outside count in the first or last."""
     places = histogram_fixed_width_bins(values, value_range, nbins)
-    return ad.segment_sum(ad.ones((places.size,), dtype=as_dtype(dtype)), ad.reshape(places, (-1,)), ints(nbins))
+    return ad.unsorted_segment_sum(ad.ones((places.size,), dtype=as_dtype(dtype)), ad.reshape(places, (-1,)), ints(nbins))
 
 
 @public("histogram_fixed_width_bins")

@@ -108,6 +108,7 @@ bind("a, b, x", "a, b, x", """
 """)
 
 bind("input", "input", """
+    angle               math.angle
     imag                math.imag
     real                math.real
 """)

@@ -48,6 +48,16 @@ def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return found
 
 
+_LONG = np.dtype(np.longdouble if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else np.float64)
+
+
+def widest(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype for chains of operations that can't be regrouped: beyond float64 where the machine has one."""
+    if dtype.kind == "c":
+        return np.dtype(np.complex128)
+    return _LONG if dtype == np.float64 else np.dtype(np.float64) if dtype.kind in "fV" else dtype
+
+
 _sum_of: Any = np.add.reduce
 
 

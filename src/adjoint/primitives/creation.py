@@ -158,6 +158,10 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     >>> ad.arange(1, 7, 2).tolist()
     [1, 3, 5]
     """
+    if dtype is None and start.__class__ is int and step == 1 and (stop is None or stop.__class__ is int):
+        span = (0, start) if stop is None else (start, stop)
+        if span[0] >= -0x80000000 and span[1] <= 0x80000000:
+            return wrap(np.arange(span[0], span[1], dtype=np.int32))
     originals = tuple(v for v in (start, stop, step) if v is not None)
     a, b = (0, start) if stop is None else (start, stop)
     a, b, s = _number("arange", "start", a), _number("arange", "stop", b), _number("arange", "step", step)

@@ -13,7 +13,7 @@ from .._tensor import Value
 from .._trace import record
 from ._make import check_kind, install, normalize_axis
 from .arithmetic import multiply, subtract
-from .broadcast import broadcast_to, for_sums, wide
+from .broadcast import broadcast_to, for_sums, wide, widest
 from .complex import conj
 from .convert import cast, convert
 from .joining import PICK, SPREAD, batch_all, concat
@@ -129,16 +129,11 @@ def recurrence(a: Any, b: Any, axis: int, reverse: bool = False) -> Any:
 
 # ------------------------------------------------------------------------------------------------------ sum and product
 
-_LONG = np.dtype(np.longdouble) if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else np.dtype(np.float64)
-_RUNNING = {"float64": _LONG, "float32": np.dtype(np.float64), "float16": np.dtype(np.float64),
-            "bfloat16": np.dtype(np.float64), "complex64": np.dtype(np.complex128)}
-
-
 def _accumulate(ufunc: Any, x: Any, axis: int, reverse: bool) -> Any:
     """A running sum or product in a wider dtype, since it can't be added up pairwise."""
     if reverse:
         x = np.flip(x, axis)
-    out = ufunc.accumulate(x, axis=axis, dtype=_RUNNING.get(x.dtype.name, x.dtype)).astype(x.dtype)
+    out = ufunc.accumulate(x, axis=axis, dtype=widest(x.dtype)).astype(x.dtype)
     return np.flip(out, axis) if reverse else out
 
 
@@ -262,22 +257,18 @@ def _extreme_infer(x: Spec, axis: int) -> tuple[Spec, Spec]:
 
 
 def _extreme(name: str, ufunc: Any) -> Primitive:
-    return Primitive(
+    prim: Primitive = Primitive(
         name, _extreme_infer, _extreme_kernel(ufunc),
         vjp=lambda gs, ys, x, axis: (record(SPREAD.op(axis=axis, size=x._spec.shape[axis]), gs[0], ys[1]),),
         jvp=lambda ts, ys, x, axis: (record(PICK.op(axis=axis), ts[0], ys[1]), None),
-        batch=lambda args, axes, axis: (record(prim().op(axis=axis + 1), front(args[0], axes[0])), 0),
+        batch=lambda args, axes, axis: (record(prim.op(axis=axis + 1), front(args[0], axes[0])), 0),
         oracle=lambda x, axis: (ufunc.accumulate(x, axis), np.apply_along_axis(
             lambda r: [int(np.argmax(r[:k + 1] == ufunc.reduce(r[:k + 1]))) for k in range(len(r))], axis, x)),
         cases=(lambda rng: ((_row(rng),), {"axis": 1}),), doc=f"Running {name[3:]} along an axis and where it stands.")
-
-    def prim() -> Primitive:
-        return _EXTREMES[name]
+    return prim
 
 
-_EXTREMES = {}
-_EXTREMES["cummax"] = _extreme("cummax", np.maximum)
-_EXTREMES["cummin"] = _extreme("cummin", np.minimum)
+_EXTREMES = {"cummax": _extreme("cummax", np.maximum), "cummin": _extreme("cummin", np.minimum)}
 
 
 def _running(name: str, x: Any, axis: Any) -> Any:
@@ -305,11 +296,11 @@ def cummin(x: Any, axis: int | None = None) -> tuple[Any, Any]:
 # differences of rounded y would carry an error of |y| ulp.
 
 def _lse(x: Any, axis: int) -> Any:
-    return np.logaddexp.accumulate(x.astype(np.float64), axis=axis)
+    return np.logaddexp.accumulate(x.astype(widest(x.dtype)), axis=axis)
 
 
 def _own_share(x: Any, axis: int) -> Any:
-    y, z = _lse(x, axis), x.astype(np.float64)
+    y, z = _lse(x, axis), x.astype(widest(x.dtype))
     return np.where(z == y, np.where(np.isneginf(y), 0.0, 1.0), np.exp(z - y)).astype(x.dtype)
 
 

@@ -1,7 +1,6 @@
 """Several tensors into one and one into several; repeating; picking along an axis."""
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +12,7 @@ from .._errors import ArgumentError, DtypeError, ShapeError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value, wrap
 from .._trace import hooks, record
-from ._make import broadcast_shapes, install, normalize_axis
+from ._make import broadcast_shapes, normalize_axis
 from .broadcast import add_up, broadcast_to
 from .convert import cast, convert
 from .creation import zeros_of
@@ -128,7 +127,8 @@ SPLIT: Primitive = Primitive(
     "split", _split_infer, _split_kernel, linear=(0,),
     vjp=lambda gs, ys, x, axis, sizes: (record(CONCAT.op(axis=axis), *gs),),
     batch=lambda args, axes, axis, sizes: (record(SPLIT.op(axis=axis + 1, sizes=sizes), front(args[0], axes[0])), 0),
-    oracle=lambda x, axis, sizes: tuple(np.split(x, np.cumsum(sizes)[:-1], axis)), doc="Parts of given sizes along an axis.",
+    oracle=lambda x, axis, sizes: tuple(np.split(x, np.cumsum(sizes)[:-1], axis)),
+    doc="Parts of given sizes along an axis.",
     cases=(lambda rng: ((rng.normal(size=(2, 4)),), {"axis": 1, "sizes": (1, 3)}),))
 
 
@@ -197,14 +197,6 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     k = normalize_axis("unstack", axis, t._spec.ndim)
     return record(UNSTACK.op(axis=k), t) if t._spec.shape[k] else ()  # type: ignore[no-any-return]
 
-
-def _iterate(self: Any) -> Iterator[Any]:
-    if not self._spec.shape:
-        raise TypeError("iter(): a tensor of shape () cannot be iterated over")
-    return iter(unstack(self))
-
-
-install("__iter__", _iterate)
 
 # ---------------------------------------------------------------------------------------------------------------- stack
 

@@ -28,7 +28,7 @@ def front(t: Any, axis: int) -> Any:
 def _batched(name: str, shift: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
     """The vmap rule of a primitive of one tensor: the batch axis first, the parameters moved past it."""
 
-    def batch(args: Any, axes: Any, **params: Any) -> Any:
+    def batch(args: Any, axes: Any, /, **params: Any) -> Any:
         x = front(args[0], axes[0])
         return record(prim_of(name).op(**shift(x, **params)), x), 0
 

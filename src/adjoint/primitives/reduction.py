@@ -13,7 +13,7 @@ from .._tensor import Value
 from .._trace import record
 from ._make import check_kind, install, normalize_axes
 from .arithmetic import add, divide, multiply
-from .broadcast import SUM, add_up, axis_key, for_sums, reduced, restore, spread, wide
+from .broadcast import SUM, add_up, axis_key, for_sums, reduced, restore, spread, wide, widest
 from .complex import conj
 from .convert import cast, convert
 from .creation import full_of
@@ -130,7 +130,7 @@ def _unflat(t: Any, shape: Shape, axes: tuple[int, ...]) -> Any:
 
 
 def _others_kernel(x: Any) -> Any:
-    z = x.astype(wide(x.dtype))
+    z = x.astype(widest(x.dtype))
     before, after = np.ones_like(z), np.ones_like(z)
     np.multiply.accumulate(z[..., :-1], axis=-1, out=before[..., 1:])
     np.multiply.accumulate(z[..., :0:-1], axis=-1, out=after[..., -2::-1])
@@ -159,7 +159,7 @@ def _others(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _prod_kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return _product_of(x, axis=axes, keepdims=keepdims, dtype=wide(x.dtype)).astype(x.dtype)
+    return _product_of(x, axis=axes, keepdims=keepdims, dtype=widest(x.dtype)).astype(x.dtype)
 
 
 PROD: Primitive = Primitive(

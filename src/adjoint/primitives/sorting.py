@@ -12,7 +12,7 @@ from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value, wrap
 from .._trace import record
 from ._make import check_kind, install, normalize_axis
-from .broadcast import reduced
+from .broadcast import axis_key, reduced
 from .convert import convert
 from .joining import PICK, SPREAD, batch_all
 from .movement import as_shape, front, ravel
@@ -43,7 +43,7 @@ ARGMAX, ARGMIN = _arg("argmax", np.argmax), _arg("argmin", np.argmin)
 
 
 @lru_cache(4096)
-def _arg_op(prim: Primitive, shape: Shape, axis: int, keepdims: bool) -> Op:
+def _arg_op(prim: Primitive, shape: Shape, axis: Any, keepdims: bool) -> Op:
     k = normalize_axis(prim.name, axis, len(shape))
     if shape[k] == 0:
         raise ShapeError(complain(prim.name, "x", f"of at least one element along axis {k}", f"shape {shape}"))
@@ -55,7 +55,7 @@ def _arg_extreme(prim: Primitive, x: Any, axis: Any, keepdims: bool) -> Any:
     if axis is None:
         out = record(_arg_op(prim, (t._spec.size,), 0, False), ravel(t))
         return out.reshape((1,) * t._spec.ndim) if keepdims else out
-    return record(_arg_op(prim, t._spec.shape, int(axis), keepdims), t)
+    return record(_arg_op(prim, t._spec.shape, axis_key(axis), keepdims), t)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:

@@ -13,7 +13,7 @@ from .._tensor import Value
 from .._trace import hooks, record
 from ._make import check_kind, elementwise, install, normalize_axes
 from .arithmetic import add, divide, multiply
-from .broadcast import add_up, axis_key, broadcast_to, reduced, restore, wide
+from .broadcast import add_up, axis_key, broadcast_to, reduced, restore, wide, widest
 from .complex import conj, real
 from .convert import cast, convert
 from .movement import reshape, section, transpose
@@ -27,12 +27,20 @@ __all__ = ["average", "median", "percentile", "quantile", "std", "var"]
 # primitive. It is a projection: linear, its own transpose and its own square.
 
 def _centered(x: Any, axes: tuple[int, ...]) -> Any:
-    """x - mean(x), in a wide dtype: the mean's rounding error is taken out by a second mean."""
+    """x - mean(x), in a wide dtype: what the mean loses when it is rounded is subtracted as well."""
     z = x.astype(wide(x.dtype), copy=False)
     n = count_of(x.shape, axes)
-    for _ in range(2 if z.dtype is x.dtype or z.dtype.itemsize == 4 else 1):
-        z = z - np.true_divide(add_up(z, axes, True), n, dtype=z.dtype)
-    return z
+    long = widest(z.dtype)
+    if z.dtype.kind == "c" or long == z.dtype or z.dtype != x.dtype:
+        for _ in range(1 if z.dtype == np.float64 and x.dtype != z.dtype else 2):
+            z = z - np.true_divide(add_up(z, axes, True), n, dtype=z.dtype)
+        return z
+    mean = np.true_divide(_sum_of(z, axis=axes, keepdims=True, dtype=long), n)
+    near = mean.astype(z.dtype)
+    return (z - near) - (mean - near).astype(z.dtype)
+
+
+_sum_of: Any = np.add.reduce
 
 
 def _centre_infer(x: Spec, axes: tuple[int, ...]) -> Spec:
@@ -261,6 +269,7 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     if levels.ndim > 1 or not np.all((levels >= 0) & (levels <= 1)):
         raise ArgumentError(complain("quantile", "q", "a number in 0..1 or a row of them", f"{q!r:.60}"))
     t = _floating(x)
+    check_kind("quantile", t._spec.dtype, "f")
     shape = t._spec.shape
     axes = normalize_axes("quantile", axis_key(axis), t._spec.ndim)
     kept = [k for k in range(len(shape)) if k not in axes]

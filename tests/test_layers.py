@@ -10,7 +10,7 @@ import adjoint
 
 ROOT = Path(adjoint.__file__).parent
 ORDER = [
-    "_errors", "_config", "_dtypes", "_graph", "_trace", "_tensor", "primitives", "_batch", "_derive", "_sparse", "plan",
+    "_version", "_errors", "_config", "_dtypes", "_graph", "_trace", "_tensor", "_batch", "primitives", "datatypes", "_derive", "_sparse", "plan",
     "passes", "engines", "_runtime", "_nest", "tape", "forward", "custom", "transforms", "saving", "random", "nn",
     "losses", "optim", "inspect", "tensorflow", "cli", "__main__", "__init__",
 ]
@@ -25,7 +25,12 @@ def imported(path: Path) -> set[tuple[str, ...]]:
     """The adjoint modules that a file imports, as paths from the package's root."""
     package = path.relative_to(ROOT).parts[:-1]
     found: set[tuple[str, ...]] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {id(inner) for node in ast.walk(tree)
+                   if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
         if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").split(".")[0] == "adjoint"):
             base = package[: len(package) - (node.level - 1)] if node.level else ()
             parts = tuple((node.module or "").split(".")) if node.module else ()

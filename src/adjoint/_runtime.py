@@ -100,6 +100,9 @@ def settle(trace: Trace) -> None:
     trace.closed = True
     if wanting:
         trace.nodes()
+        for owner in trace.owners:                       # what the tapes hold must not live on through a variable
+            if owner is not None and owner._trace is trace:
+                owner._trace = None
         trace.handles, trace.tapes, trace.assigned = [], [], []
     else:
         trace.forget()

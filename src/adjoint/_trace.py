@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import compress
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
@@ -277,7 +278,10 @@ def tensor_at(trace: Trace, idx: int) -> Tensor:
         if owner is not None and owner.__class__ is _TENSOR[0]:
             return owner
         if trace.closed:                                 # a variable or a scalar as it was then
-            return hooks.convert(trace.inputs[at], node.spec.dtype)
+            then = hooks.convert(trace.inputs[at], node.spec.dtype)
+            then._origin = (ref(trace), idx)
+            trace.kept[idx] = then
+            return then  # type: ignore[no-any-return]
     elif trace.closed:
         if node.op.prim is LITERAL:
             return hooks.convert(node.op.params["value"], node.spec.dtype)

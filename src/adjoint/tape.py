@@ -305,7 +305,10 @@ class GradientTape:
                 return None
             spans.append(start)
             spans.append(trace.node.end if stop is None else stop)
-        idxs = [s._idx if s._trace is trace else -1 for s in sources]
+        try:
+            idxs = [s._idx if s._trace is trace else -1 for s in sources]
+        except AttributeError:
+            return None                                  # not a tensor: the careful way says so
         key = (target._idx, *idxs, self._variables, *spans, *[w for _, w in self._watched])
         found = trace.node.memo.get(key)
         if found is None:

@@ -36,6 +36,7 @@ from .tape import GradientTape, UnconnectedGradients
 from .forward import ForwardAccumulator
 from .custom import custom_gradient, recompute_grad
 from .transforms import function, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp, vmap
+from . import random as random
 from . import optim as optim
 from .saving import load as load, save as save
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from .. import _dtypes
 from .._config import config
+from .._dtypes import DType
 from .._errors import DtypeError
-from .._graph import Primitive
+from .._graph import Primitive, spec
 from .._tensor import Value
-from .._trace import binary, unary
+from .._trace import binary, handle, local, scalar, unary
 from ._make import docstring, elementwise, install
 from .convert import cast, convert
 
@@ -38,6 +39,12 @@ def wide(f: Callable[..., Any]) -> Callable[..., Any]:
 
     kernel.__module__ = f.__module__ or __name__
     return kernel
+
+
+def beside(value: Any, dtype: DType) -> Any:
+    """A Python scalar as a tensor of ``dtype`` that stays out of the program's structure."""
+    trace = local.trace
+    return handle(trace, scalar(trace, value, dtype), spec((), dtype))
 
 
 def example(head: str, call: str, result: str, more: str = "") -> str:

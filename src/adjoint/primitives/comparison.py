@@ -12,9 +12,9 @@ from .._dtypes import DType, promote, weak_dtype
 from .._errors import DtypeError, ShapeError, complain
 from .._graph import Primitive, Spec, spec
 from .._tensor import Value
-from .._trace import handle, local, record, scalar
+from .._trace import record
 from ._make import broadcast_shapes, check_kind, elementwise, install
-from .arithmetic import example, helper
+from .arithmetic import beside, example, helper
 from .convert import cast, convert
 
 __all__ = [
@@ -111,12 +111,6 @@ WHERE = Primitive(
     cases=(lambda rng: ((rng.random((2, 3)) > 0.5, rng.normal(size=(2, 3)), rng.normal(size=(3,))), {}),))
 _WHERE = WHERE.op()
 _SCALARS = (bool, int, float, complex)
-
-
-def beside(value: Any, dtype: DType) -> Any:
-    """A Python scalar as a tensor of ``dtype`` that stays out of the program's structure."""
-    trace = local.trace
-    return handle(trace, scalar(trace, value, dtype), spec((), dtype))
 
 
 def operands(name: str, *values: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from .._graph import Primitive, Spec, spec
 from .._tensor import Value
 from .._trace import record
 from ._make import broadcast_shapes, check_kind, elementwise, install
-from .arithmetic import dispatch, divide_no_nan, example, multiply, public_doc, wide
+from .arithmetic import beside, dispatch, divide_no_nan, example, multiply, public_doc, wide
 from .convert import cast, convert
 
 __all__ = ["abs", "complex", "conj", "imag", "real", "sign"]
@@ -39,7 +39,7 @@ _CONJ = Primitive(
 
 
 def _times_i(g: Any, dtype: Any) -> Any:
-    return record(_COMPLEX, multiply(g, 0.0), g) if dtype.kind == "c" else multiply(g, 0.0)
+    return record(_COMPLEX, beside(0.0, g._spec.dtype), g) if dtype.kind == "c" else None
 
 
 def real(x: Any) -> Any:
@@ -61,7 +61,7 @@ def imag(x: Any) -> Any:
     4.0
     """
     t = x if isinstance(x, Value) else convert(x)
-    return record(_IMAG, t) if t._spec.dtype.kind == "c" else multiply(t, 0)
+    return record(_IMAG, t)
 
 
 def conj(x: Any) -> Any:

@@ -382,7 +382,7 @@ _direction: Any = helper(
     "direction", 2, wide(_direction_kernel),
     lambda r, x, y: (multiply(divide_no_nan(_direction(y, x), hypot(x, y)), _direction(y, x)),
                      negative(multiply(divide_no_nan(_direction(y, x), hypot(x, y)), r))),
-    oracle=lambda x, y: x / np.hypot(x, y),
+    oracle=lambda x, y: x / np.hypot(x, y), domain=((-3.0, 3.0), (0.3, 3.0)),
     doc="x / hypot(x, y), the cosine of the direction of (x, y), and 0 at the origin.")
 
 hypot: Any = elementwise(
@@ -400,7 +400,8 @@ _turn: Any = helper(
     "turn", 2, wide(_turn_kernel),
     lambda r, x, y: (multiply(subtract(_turn(y, x), r), add(_turn(y, x), r)),
                      multiply(multiply(r, _turn(y, x)), -2)),
-    oracle=lambda x, y: x / (x * x + y * y), doc="x / (x**2 + y**2), and 0 at the origin: the slope of the angle.")
+    oracle=lambda x, y: x / (x * x + y * y), domain=((-3.0, 3.0), (0.3, 3.0)),
+    doc="x / (x**2 + y**2), and 0 at the origin: the slope of the angle.")
 
 atan2 = elementwise(
     "atan2", 2, wide(np.arctan2), lambda r, y, x: (_turn(x, y), negative(_turn(y, x))), kinds="f",
@@ -443,12 +444,12 @@ xdivy: Any = elementwise(
 _log_beside = helper(
     "log_beside", 2, wide(lambda x, y: np.where((x == 0) & (y == 0), 0, np.log(y))),
     lambda r, x, y: (None, lambda t: xdivy(where(_both_zero(x, y), 0, t), y)), kinds="fc", domain=_BOTH_POSITIVE,
-    oracle=lambda x, y: np.log(y), doc="log(y), and 0 where x and y are 0: the slope of xlogy in x.")
+    oracle=lambda x, y: np.log(y) + 0 * x, doc="log(y), and 0 where x and y are 0: the slope of xlogy in x.")
 
 _log1p_beside = helper(
     "log1p_beside", 2, wide(lambda x, y: np.where((x == 0) & (y == -1), 0, np.log1p(y))),
     lambda r, x, y: (None, lambda t: xdivy(where(_both_zero(x, add(y, 1)), 0, t), add(y, 1))), kinds="fc",
-    domain=_BOTH_POSITIVE, oracle=lambda x, y: np.log1p(y),
+    domain=_BOTH_POSITIVE, oracle=lambda x, y: np.log1p(y) + 0 * x,
     doc="log1p(y), and 0 where x is 0 and y is -1: the slope of xlog1py in x.")
 
 xlogy = elementwise(

@@ -82,13 +82,14 @@ def resumed(scratch: Trace, state: tuple[Any, ...]) -> Iterator[None]:
 
 def snapshot(scratch: Trace) -> tuple[Any, ...]:
     return (scratch.node, list(scratch.inputs), list(scratch.owners), dict(scratch.captures), dict(scratch.closures),
-            len(scratch.handles))
+            len(scratch.handles), list(scratch.tapes))
 
 
 def _restore(scratch: Trace, state: tuple[Any, ...]) -> None:
-    scratch.node, inputs, owners, captures, closures, given = state
+    scratch.node, inputs, owners, captures, closures, given, tapes = state
     scratch.inputs, scratch.owners = list(inputs), list(owners)
     scratch.captures, scratch.closures = dict(captures), dict(closures)
+    scratch.tapes = list(tapes)
     del scratch.handles[given:]
     scratch.table, scratch.numbers = [], {}
 
@@ -133,7 +134,7 @@ def replay(scratch: Trace, start: Node | None, env: Env, size: int | None) -> No
             out._trace.closures[out._idx] = _Again(scratch, closure, env, size, flags)
     if closures:
         state = snapshot(scratch)
-        held = {t._idx for t in live(scratch.handles)}
+        held = {t._idx for t in live(scratch.handles)} | set(scratch.captures.values())
         for trace, idx, _ in closures:
             trace.closures[idx].state = state
         if not scratch.tapes:

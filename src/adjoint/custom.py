@@ -119,10 +119,8 @@ def custom_gradient(f: Any = None) -> Any:
             raise TypeError(complain(f"custom_gradient of {_called(f)}", "the result", "a pair (y, grad_fn)",
                                      f"{type(result).__name__}"))
         y, grad_fn = result
-        own = {id(a) for a in call.flat}
-        variables = [v for v in tape.watched_variables() if id(v) not in own or _read_inside(tape, v)]
-        takes = _takes_variables(grad_fn)
-        if variables and not takes:
+        variables = _read_by(tape)
+        if variables and not _takes_variables(grad_fn):
             raise TypeError(
                 f"custom_gradient of {_called(f)}: it reads trainable variables ({', '.join(v.name for v in variables)}), so "
                 f"grad_fn must accept a 'variables' keyword argument and return (gradients of the arguments, gradients "
@@ -132,8 +130,13 @@ def custom_gradient(f: Any = None) -> Any:
     return decorated
 
 
-def _read_inside(tape: GradientTape, v: Variable) -> bool:
-    return True
+def _read_by(tape: GradientTape) -> list[Any]:
+    """The trainable variables that were read on a tape, which is done with."""
+    found = list(tape.watched_variables())
+    for trace in {id(segment[0]): segment[0] for segment in tape._segments}.values():
+        if tape in trace.tapes:
+            trace.tapes.remove(tape)
+    return found
 
 
 def _called(f: Any) -> str:
@@ -235,7 +238,7 @@ def recompute_grad(f: Any) -> Any:
         with _unrecorded():
             with GradientTape(persistent=True) as tape:
                 y = f(*call.with_tensors(call.xs), **kwargs)
-            variables = list(tape.watched_variables())
+            variables = _read_by(tape)
         return _attach(call.xs, variables, y, _Again(f, call, variables, kwargs))
 
     decorated.__wrapped__ = f

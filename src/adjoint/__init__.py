@@ -32,6 +32,7 @@ from .primitives.segments import *  # noqa: F403
 from .primitives.contraction import *  # noqa: F403
 from .primitives.sampling import *  # noqa: F403
 from .primitives.softmax import *  # noqa: F403
+from ._sparse import IndexedSlices
 from .tape import GradientTape, UnconnectedGradients
 from .forward import ForwardAccumulator
 from .custom import custom_gradient, recompute_grad

@@ -9,8 +9,9 @@ from . import _batch, _derive, _nest
 from ._config import config
 from ._errors import DtypeError, ShapeError, TapeError, complain
 from ._graph import spec
+from ._sparse import IndexedSlices, as_result
 from ._tensor import Tensor, Value, Variable
-from ._trace import Trace, handle, hooks, local, place, user_line
+from ._trace import Trace, handle, hooks, local, place, tensor_at, user_line
 from .primitives.convert import convert
 from .primitives.creation import ones_of, zeros_of
 
@@ -324,7 +325,11 @@ class GradientTape:
                 trace.where[found[0].idx] = user_line(3)
         result: list[Any] = []
         for at in found[1]:
-            result.append(None if at is None else handle(trace, at[0], at[1]))
+            if at is None:
+                result.append(None)
+            else:
+                t = handle(trace, at[0], at[1])
+                result.append(t if len(at) == 2 else IndexedSlices(t, tensor_at(trace, at[2]), at[3]))
         return result
 
     def _derive_here(self, trace: Trace, target: Tensor, sources: Any, key: Any) -> Any:
@@ -332,9 +337,12 @@ class GradientTape:
         result = self._sweep([target], sources, [None])
         owners = trace.owners[inputs:]
         if local.trace is not trace or trace.captures or any(o is not None for o in owners) or any(
-                r is not None and (r.__class__ is not Tensor or r._trace is not trace) for r in result):
+                r is not None and not all(t.__class__ is Tensor and t._trace is trace for t in (
+                    (r.values, r.indices) if r.__class__ is IndexedSlices else (r,))) for r in result):
             return result
-        places = tuple([None if r is None else (r._idx, r._spec) for r in result])
+        places = tuple([
+            None if r is None else (r._idx, r._spec) if r.__class__ is Tensor else
+            (r.values._idx, r.values._spec, r.indices._idx, r.dense_shape) for r in result])
         found = start.memo[key] = (trace.node, places, tuple(trace.inputs[inputs:]))
         return found
 
@@ -361,7 +369,8 @@ class GradientTape:
                     continue
                 live.append(t)
                 seeds.append(self._seed(t, c))
-            return _derive.reverse_sweep(segments, self._watched, live, seeds, list(sources), self._variables, True)
+            found = _derive.reverse_sweep(segments, self._watched, live, seeds, list(sources), self._variables, True)
+            return [as_result(r, s) for r, s in zip(found, sources)]
         finally:
             trace.pinned = pinned
 

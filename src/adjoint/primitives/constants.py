@@ -29,8 +29,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None 
 
     >>> import adjoint as ad
     >>> ad.constant([1, 2, 3])
-    <ad.Tensor: shape=(3,), dtype=int32, numpy=
-    array([1, 2, 3], dtype=int32)>
+    <ad.Tensor: shape=(3,), dtype=int32, numpy=array([1, 2, 3], dtype=int32)>
     """
     if shape is None and not isinstance(value, (Value, list, tuple)):
         return wrap(as_array(value, dtype)) if not hasattr(value, "__adjoint_tensor__") else convert(value, dtype)

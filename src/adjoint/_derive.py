@@ -29,6 +29,7 @@ from ._trace import (
 )
 from .primitives.arithmetic import add, multiply, negative
 from .primitives.broadcast import sum_to
+from .primitives.comparison import WHERE, where
 from .primitives.complex import conj, real
 from .primitives.convert import cast, identity
 from .primitives.creation import zeros_of
@@ -44,6 +45,51 @@ class Sparse:
 
     def __init__(self, indices: Any, values: Any, shape: tuple[int, ...]) -> None:
         self.indices, self.values, self.shape = indices, values, shape
+
+
+class Veiled:
+    """A cotangent behind a ``where``: it is zero wherever the branch was not taken, whatever its value says there.
+
+    taken: (place of the condition, branch) -> condition; clean: whether the value has those zeros already. Elementwise
+    operations hand the veil on, so that an infinite slope in the branch not taken (0 * inf) costs one selection where
+    the veil ends.
+    """
+
+    __slots__ = ("clean", "taken", "value")
+
+    def __init__(self, value: Any, taken: dict[Any, Any], clean: bool) -> None:
+        self.value, self.taken, self.clean = value, taken, clean
+
+
+def bare(g: Any) -> Any:
+    """A cotangent with its veil taken off: zeros where the branch was not taken."""
+    if g.__class__ is not Veiled:
+        return g
+    value = g.value
+    if not g.clean:
+        for (_, _, branch), condition in g.taken.items():
+            value = where(condition, value, 0) if branch else where(condition, 0, value)
+    return value
+
+
+def _veil(trace: Trace, node: Node, position: int, g: Any, before: Any, veil: Veiled | None,
+          xs: tuple[Any, ...]) -> Veiled:
+    """The cotangent of an elementwise operation's input, under the veil of its result or of the operation itself."""
+    taken, clean = (veil.taken, veil.clean) if veil is not None else ({}, True)
+    if node.op.prim is WHERE:  # type: ignore[union-attr]
+        taken = {**taken, (trace, node.args[0], position == 1): xs[0]}
+    elif g is not before:
+        clean = False
+    return Veiled(g, taken, clean)
+
+
+def _add_veiled(a: Veiled, b: Veiled) -> Any:
+    """The sum of two veiled cotangents, under what their veils have in common."""
+    if a.taken.keys() == b.taken.keys():
+        return Veiled(add(a.value, b.value), a.taken, a.clean and b.clean)
+    total = add(bare(a), bare(b))
+    common = {k: c for k, c in a.taken.items() if k in b.taken}
+    return Veiled(total, common, True) if common else total
 
 
 class _Rules:
@@ -88,6 +134,9 @@ def accumulate(a: Any, b: Any) -> Any:
     """The sum of two cotangents, either of which may be None or sparse."""
     if a is None or b is None:
         return b if a is None else a
+    if a.__class__ is Veiled and b.__class__ is Veiled:
+        return _add_veiled(a, b)
+    a, b = bare(a), bare(b)
     if a.__class__ is Sparse:
         if b.__class__ is Sparse:
             return rules.join(a, b)
@@ -317,7 +366,7 @@ def reverse_sweep(
         total = None
         for at in dict.fromkeys(places):
             total = accumulate(total, cots.get(at))
-        result.append(total)
+        result.append(bare(total))
     if not sparse:
         result = [rules.densify(r) if r.__class__ is Sparse else r for r in result]
     return result
@@ -339,11 +388,20 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
     gs = [cots.get((trace, k)) for k in places]
     if all(g is None for g in gs):
         return
+    op = node.op
+    assert op is not None
+    if len(gs) > 1:
+        gs = [bare(g) for g in gs]
+    veil = gs[0] if gs[0].__class__ is Veiled else None
+    if veil is not None:
+        if op.prim.elementwise and op.prim.partials is not None and (trace, node.idx) not in keep:
+            gs = [veil.value]
+        else:
+            gs, veil = [bare(veil)], None
+            cots[trace, node.idx] = gs[0]
     for k in places:
         if (trace, k) not in keep:
             cots.pop((trace, k), None)
-    op = node.op
-    assert op is not None
     if op.prim is INPUT or op.prim is READ:
         for k, g in zip(places, gs):
             cots[trace, k] = g
@@ -364,13 +422,16 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
         pulled = pull(op, tuple(gs) if several else gs[0], outs, xs, want)
     if len(pulled) != len(node.args):
         raise AdjointError(f"the derivative rule of {op.name} gave {len(pulled)} cotangents for {len(node.args)} inputs")
-    for a, w, g, x in zip(node.args, want, pulled, xs):
+    for k, (a, w, g, x) in enumerate(zip(node.args, want, pulled, xs)):
         if w and g is not None:
             if g.__class__ is Sparse:
                 if not (sparse and trace.nodes()[a].op.prim in (INPUT, READ)):  # type: ignore[union-attr]
                     g = rules.densify(g)
-            else:
+            elif veil is None and op.prim is not WHERE:
                 g = fit(g, x._spec)
+            else:
+                g = _veil(trace, node, k, g, gs[0], veil, xs)
+                g = fit(bare(g), x._spec) if g.value._spec is not x._spec else g
             at = (trace, a)
             cots[at] = accumulate(cots.get(at), g)
 

@@ -323,7 +323,7 @@ def test_operators() -> None:
         (-a, [-5, 7]), (+a, [5, -7]), (abs(a), [5, 7]), (round(a / 2), [2, -4]), (i & j, [2, 1]), (i | j, [7, 5]),
         (i ^ j, [5, 4]), (~i, [-7, -6]), (i << j, [48, 10]), (i >> 1, [3, 2]), (1 << j, [8, 2]), (3 & i, [2, 1]),
         (p & q, [True, False]), (p | False, [True, False]), (p ^ q, [False, True]), (~p, [False, True]),
-        (a < b, [False, True]), (a <= 5, [True, True]), (3 < a, [True, False]), (a >= b, [True, False]),
+        (a < b, [False, True]), (a <= 5, [True, True]), (a > 3, [True, False]), (a >= b, [True, False]),
         (a == 5, [True, False]), (a != 5, [False, True]), (divmod(a, 2)[0], [2, -4]), (divmod(9, b)[1], [1, 1])]
     for got, want in rows:
         assert got.tolist() == want

@@ -12,7 +12,7 @@ ROOT = Path(adjoint.__file__).parent
 ORDER = [
     "_version", "_errors", "_config", "_dtypes", "_graph", "_trace", "_tensor", "_batch", "primitives", "datatypes", "_derive", "_sparse", "plan",
     "passes", "engines", "_runtime", "_nest", "tape", "forward", "custom", "transforms", "saving", "random", "nn",
-    "losses", "optim", "inspect", "tensorflow", "cli", "__main__", "__init__",
+    "losses", "optim", "inspect", "numpy_protocol", "tensorflow", "cli", "__main__", "__init__",
 ]
 PRIMITIVES_FIRST = ["_make", "convert", "arithmetic", "complex", "creation", "movement", "broadcast"]
 

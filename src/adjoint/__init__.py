@@ -33,6 +33,7 @@ from .primitives.contraction import *  # noqa: F403
 from .primitives.sampling import *  # noqa: F403
 from .primitives.softmax import *  # noqa: F403
 from ._sparse import IndexedSlices
+from .datatypes import *  # noqa: F403
 from .tape import GradientTape, UnconnectedGradients
 from .forward import ForwardAccumulator
 from .custom import custom_gradient, recompute_grad
@@ -42,4 +43,7 @@ from . import optim as optim
 from .saving import load as load, save as save
 
 checkpoint = recompute_grad
-__version__ = "0.1.0"
+from ._version import __version__ as __version__
+from . import numpy_protocol as _numpy_protocol
+
+_numpy_protocol.provide(globals())

@@ -176,7 +176,8 @@ class Value:
         return self
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        return self._look().__dlpack__(**kwargs) if kwargs else self._look().__dlpack__()
+        value = self._look()
+        return (value if value.flags.writeable else value.copy()).__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)

@@ -44,7 +44,7 @@ def hessian(f, x):
     return np.array(rows)
 
 
-# -------------------------------------------------------------------------------------------------------------- reductions
+# ----------------------------------------------------------------------------------------------------------- reductions
 
 @pytest.mark.parametrize("axis", [None, 0, -1, (0, 2), (1,), ()])
 @pytest.mark.parametrize("keepdims", [False, True])
@@ -65,7 +65,8 @@ def test_floats_keep_their_dtype(name: str, dtype: str) -> None:
     out = getattr(ad, name)(t, axis=1)
     assert out.dtype == dtype
     want = getattr(np, name)(t.numpy().astype(np.float64), axis=1)
-    np.testing.assert_allclose(out.numpy().astype(np.float64), want, rtol={"float16": 1e-3, "bfloat16": 8e-3}.get(dtype, 1e-6))
+    rtol = {"float16": 1e-3, "bfloat16": 8e-3}.get(dtype, 1e-6)
+    np.testing.assert_allclose(out.numpy().astype(np.float64), want, rtol=rtol)
 
 
 def test_integers() -> None:
@@ -128,7 +129,7 @@ def test_bad_input_raises_at_the_call(call, error) -> None:
         call(ad.constant(X))
 
 
-# ---------------------------------------------------------------------------------------------------------------- accuracy
+# ------------------------------------------------------------------------------------------------------------- accuracy
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("axis", [0, 1, None, (0, 2)])
@@ -164,7 +165,7 @@ def test_cumulative_sums_and_products_are_accurate() -> None:
     assert ulps(gradient(ad.logcumsumexp, z), e * np.cumsum((1 / np.cumsum(e))[::-1])[::-1]) < 8
 
 
-# ------------------------------------------------------------------------------------------------------------- derivatives
+# ---------------------------------------------------------------------------------------------------------- derivatives
 
 def test_ties_share_the_gradient() -> None:
     np.testing.assert_array_equal(gradient(ad.max, [1.0, 3.0, 3.0]), [0, 0.5, 0.5])
@@ -172,7 +173,8 @@ def test_ties_share_the_gradient() -> None:
     np.testing.assert_array_equal(hessian(ad.max, [1.0, 3.0, 3.0]), 0)
 
 
-@pytest.mark.parametrize("x", [[2.0, 3.0, 4.0], [2.0, 0.0, 4.0], [0.0, 0.0, 4.0], [0.0, 0.0, 0.0], [1e-200, 1e-200, 1.0]])
+@pytest.mark.parametrize("x", [
+    [2.0, 3.0, 4.0], [2.0, 0.0, 4.0], [0.0, 0.0, 4.0], [0.0, 0.0, 0.0], [1e-200, 1e-200, 1.0]])
 def test_product_derivatives_are_exact_at_zeros(x) -> None:
     a, b, c = x
     np.testing.assert_array_equal(gradient(ad.prod, np.array(x)), [b * c, a * c, a * b])
@@ -183,14 +185,6 @@ def test_product_derivatives_are_exact_at_zeros(x) -> None:
 
 
 def test_third_derivative_of_a_product() -> None:
-    def f(t):
-        for k in (0, 1):
-            with ad.GradientTape() as tape:
-                tape.watch(t)
-                y = ad.prod(t) if k == 0 else y
-            break
-        return y
-
     t = ad.constant([2.0, 0.0, 5.0, 7.0], ad.float64)
     with ad.GradientTape() as third:
         third.watch(t)
@@ -239,7 +233,7 @@ def test_logcumsumexp_with_absent_terms() -> None:
     np.testing.assert_allclose(g, [0, 2 + p, 0, 1 - p], rtol=1e-14)
 
 
-# ------------------------------------------------------------------------------------------------------ sorting, searching
+# --------------------------------------------------------------------------------------------------- sorting, searching
 
 def test_sorting() -> None:
     x = np.array([3.0, 1.0, np.nan, 1.0])
@@ -288,7 +282,7 @@ def test_running_extremes_and_differences() -> None:
     assert places.tolist() == [0, 1, 1, 1, 4]
     np.testing.assert_array_equal(gradient(lambda t: ad.cummin(t)[0], np.array([2.0, 3.0, 1.0])), [2, 0, 1])
     np.testing.assert_array_equal(ad.diff(ad.constant(X), axis=1, n=2).numpy(), np.diff(X, axis=1, n=2))
-    np.testing.assert_array_equal(ad.diff(ad.constant([1.0, 4.0]), prepend=0.0, append=[9.0, 10.0]).numpy(), [1, 3, 5, 1])
+    assert ad.diff(ad.constant([1.0, 4.0]), prepend=0.0, append=[9.0, 10.0]).tolist() == [1, 3, 5, 1]
     assert ad.cumulative_sum(ad.constant([1, 2]), include_initial=True).tolist() == [0, 1, 3]
     assert ad.cumulative_prod(ad.constant([2, 3]), include_initial=True).tolist() == [1, 2, 6]
     assert ad.cumprod(ad.constant([2.0, 3.0, 4.0]), exclusive=True).tolist() == [1, 2, 6]

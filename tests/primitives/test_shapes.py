@@ -29,7 +29,7 @@ def grad(f, *xs):
     return [None if g is None else g.numpy() for g in tape.gradient(y, ts)]
 
 
-# ------------------------------------------------------------------------------------------------------------ batch rules
+# ---------------------------------------------------------------------------------------------------------- batch rules
 
 @pytest.mark.parametrize(("prim", "number"), BATCHED)
 def test_a_batch_rule_does_what_a_loop_does(prim: Primitive, number: int) -> None:
@@ -51,7 +51,7 @@ def test_a_batch_rule_does_what_a_loop_does(prim: Primitive, number: int) -> Non
                 np.testing.assert_allclose(np.take(got.numpy(), n, axis), want.numpy(), atol=1e-12)
 
 
-# --------------------------------------------------------------------------------------------------------------- creation
+# ------------------------------------------------------------------------------------------------------------- creation
 
 @pytest.mark.parametrize(("made", "want"), [
     (lambda: ad.zeros((2, 3)), np.zeros((2, 3), np.float32)),
@@ -99,7 +99,7 @@ def test_full_of_a_tensor_is_differentiable() -> None:
     assert grad(lambda a: ad.full((2, 3), a), 1.0)[0] == 6
 
 
-# ----------------------------------------------------------------------------------------------------------- manipulation
+# --------------------------------------------------------------------------------------------------------- manipulation
 
 AGAINST_NUMPY = [
     (lambda x: ad.reshape(x, (3, -1)), lambda x: x.reshape(3, -1)),

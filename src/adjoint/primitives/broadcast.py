@@ -67,7 +67,10 @@ def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     NumPy adds pairwise only along the last axes of an array; elsewhere float64 goes in blocks.
     """
     work = wide(x.dtype)
-    if work is not x.dtype or x.dtype.kind not in "fc" or not axes or x.size < 4096:
+    terms = 1
+    for k in axes:
+        terms *= x.shape[k]
+    if work is not x.dtype or x.dtype.kind not in "fc" or terms <= 32 or not x.size:
         return _sum_of(x, axis=axes, keepdims=keepdims, dtype=work)
     first = x.ndim - len(axes)
     if axes == tuple(range(first, x.ndim)) and x.flags.c_contiguous:

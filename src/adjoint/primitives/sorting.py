@@ -17,7 +17,7 @@ from .convert import convert
 from .joining import PICK, SPREAD, batch_all
 from .movement import as_shape, front, ravel
 
-__all__ = ["argmax", "argmin", "argsort", "nonzero", "searchsorted", "sort", "topk", "unravel_index"]
+__all__ = ["argmax", "argmin", "argsort", "nonzero", "searchsorted", "sort", "top_k", "topk", "unravel_index"]
 
 INDEX = _dtypes.int64
 
@@ -147,7 +147,7 @@ def _topk_kernel(x: Any, k: int, axis: int, largest: bool) -> Any:
 
 
 def _topk_infer(x: Spec, k: int, axis: int, largest: bool) -> tuple[Spec, Spec]:
-    check_kind("topk", x.dtype, "biuf")
+    check_kind("top_k", x.dtype, "biuf")
     shape = (*x.shape[:axis], k, *x.shape[axis + 1:])
     return spec(shape, x.dtype), spec(shape, INDEX)
 
@@ -158,7 +158,7 @@ def _topk_oracle(x: Any, k: int, axis: int, largest: bool) -> Any:
 
 
 TOPK: Primitive = Primitive(
-    "topk", _topk_infer, _topk_kernel,
+    "top_k", _topk_infer, _topk_kernel,
     vjp=lambda gs, ys, x, k, axis, largest: (
         record(SPREAD.op(axis=axis, size=x._spec.shape[axis]), gs[0], ys[1]),),
     jvp=lambda ts, ys, x, k, axis, largest: (record(PICK.op(axis=axis), ts[0], ys[1]), None),
@@ -168,25 +168,28 @@ TOPK: Primitive = Primitive(
     doc="The k largest (or smallest) elements along an axis in order, and where they stood.")
 
 
-def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Any]:
+def top_k(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Any]:
     """The ``k`` largest elements along ``axis`` in falling order (or smallest, rising) and their indices (int64).
 
     Of equal elements the first comes first. Raises ShapeError for ``k`` outside 0..n, AxisError for an axis out of
     range.
 
     >>> import adjoint as ad
-    >>> values, places = ad.topk(ad.constant([1.0, 3.0, 2.0]), 2)
+    >>> values, places = ad.top_k(ad.constant([1.0, 3.0, 2.0]), 2)
     >>> values.tolist(), places.tolist()
     ([3.0, 2.0], [1, 2])
     """
     t = x if isinstance(x, Value) else convert(x)
     if not t._spec.ndim:
-        raise ShapeError(complain("topk", "x", "of at least one axis", "shape ()"))
-    at = normalize_axis("topk", axis, t._spec.ndim)
+        raise ShapeError(complain("top_k", "x", "of at least one axis", "shape ()"))
+    at = normalize_axis("top_k", axis, t._spec.ndim)
     count = int(k)
     if not 0 <= count <= t._spec.shape[at]:
-        raise ShapeError(complain("topk", "k", f"in 0..{t._spec.shape[at]}, the length of axis {at}", count))
+        raise ShapeError(complain("top_k", "k", f"in 0..{t._spec.shape[at]}, the length of axis {at}", count))
     return record(TOPK.op(k=count, axis=at, largest=bool(largest)), t)  # type: ignore[no-any-return]
+
+
+topk = top_k
 
 
 # --------------------------------------------------------------------------------------------------------- searchsorted

@@ -110,7 +110,7 @@ def custom_gradient(f: Any = None) -> Any:
     if not callable(f):
         raise TypeError(complain("custom_gradient", "f", "a function", f"{f!r:.60}"))
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def decorated(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, True)
         with GradientTape(persistent=True) as tape:
@@ -232,7 +232,7 @@ def recompute_grad(f: Any) -> Any:
     if not callable(f):
         raise TypeError(complain("recompute_grad", "f", "a function", f"{f!r:.60}"))
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def decorated(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, False)
         with _unrecorded():

@@ -91,7 +91,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = Fals
     """
     _checked_function("value_and_grad", f)
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         run = _Run("grad", f, args, kwargs, argnums, has_aux, GradientTape(watch_accessed_variables=False))
         y = run.out
@@ -128,7 +128,7 @@ def grad(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Call
     """
     both = value_and_grad(f, argnums, has_aux)
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
@@ -157,7 +157,7 @@ def jacobian(f: Callable[..., Any], argnums: Any = 0, mode: str = "auto", has_au
     if mode not in ("auto", "forward", "reverse"):
         raise ValueError(complain("jacobian", "mode", "'auto', 'forward' or 'reverse'", repr(mode)))
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         tape: GradientTape = GradientTape(True, False) if mode == "reverse" else BothWays()
         run = _Run("jacobian", f, args, kwargs, argnums, has_aux, tape)

@@ -126,7 +126,7 @@ class Function:
             self._parameters = inspect.signature(python)
         except (TypeError, ValueError):
             self._parameters = None
-        functools.update_wrapper(self, python)
+        functools.update_wrapper(self, python, updated=())
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
@@ -142,7 +142,7 @@ class Function:
             def method(*args: Any, **kwargs: Any) -> Any:
                 return python(weak(), *args, **kwargs)
 
-            functools.update_wrapper(method, python)
+            functools.update_wrapper(method, python, updated=())
             method.__wrapped__ = python.__get__(weakref.proxy(instance))  # type: ignore[attr-defined]
             found = self._bound[instance] = Function(method, self.input_signature)
         return found
@@ -184,23 +184,30 @@ class Function:
         return bound.args, bound.kwargs
 
     def _by_signature(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        wanted = _nest.flatten(list(self.input_signature))
-        given = _nest.flatten(args)
-        name = getattr(self.python_function, "__name__", "function")
-        if len(wanted) != len(given):
-            raise TypeError(complain(name, "the arguments", f"{len(wanted)}, as input_signature has", len(given)))
-        made = []
-        for k, (want, value) in enumerate(zip(wanted, given)):
-            t = convert(value, want.dtype, True)
-            if t._spec.dtype is not want.dtype:
-                raise DtypeError(complain(name, f"argument {k}", f"of dtype {want.dtype.name}, as input_signature says",
-                                          t._spec.dtype.name))
-            shape = None if want.shape is None else tuple(want.shape)
-            if shape is not None and (len(shape) != t._spec.ndim or any(
-                    n is not None and n != m for n, m in zip(shape, t._spec.shape))):
-                raise ShapeError(complain(name, f"argument {k}", f"of shape {shape}, as input_signature says", t._spec.shape))
-            made.append(t)
-        return tuple(_nest.pack(list(args), made))
+        wanted = tuple(self.input_signature)
+        if len(wanted) != len(args):
+            raise TypeError(complain(self._name, "the arguments", f"{len(wanted)}, as input_signature has", len(args)))
+        return tuple([self._fitted(want, value, f"argument {k}") for k, (want, value) in enumerate(zip(wanted, args))])
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.python_function, "__name__", "function")
+
+    def _fitted(self, want: Any, value: Any, label: str) -> Any:
+        """A value as a tensor that fits its part of the input signature."""
+        if isinstance(want, dict):
+            return {key: self._fitted(w, value[key], f"{label}[{key!r}]") for key, w in want.items()}
+        if isinstance(want, (list, tuple)):
+            return _nest.pack(list(want), [self._fitted(w, v, f"{label}[{k}]") for k, (w, v) in enumerate(zip(want, value))])
+        t = convert(value, want.dtype, True)
+        if t._spec.dtype is not want.dtype:
+            raise DtypeError(complain(self._name, label, f"of dtype {want.dtype.name}, as input_signature says",
+                                      t._spec.dtype.name))
+        shape = None if want.shape is None else tuple(want.shape)
+        if shape is not None and (len(shape) != t._spec.ndim or any(
+                n is not None and n != m for n, m in zip(shape, t._spec.shape))):
+            raise ShapeError(complain(self._name, label, f"of shape {shape}, as input_signature says", t._spec.shape))
+        return t
 
     def _trace(self, key: Any, slots: list[Any], given: Any) -> Traced:
         args, kwargs = _nest.pack(given, slots)

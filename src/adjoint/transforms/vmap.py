@@ -51,7 +51,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     if not callable(f):
         raise TypeError(complain("vmap", "f", "a function", f"{f!r:.60}"))
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         axes_of = in_axes
         if isinstance(axes_of, list):

@@ -204,12 +204,17 @@ def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
 def gaussian(x: Any, rate: float, factor: Any = 1.0) -> Any:
     """factor exp(-rate x^2 / 2) without the error that rounding x^2 would bring; for |x| up to 1e3.
 
-    The square of the upper half of x's bits is exact. The exponential is taken as a square, so that a large factor
-    meets it before it underflows.
+    The square of the upper half of x's bits is exact. Far out the exponential is taken as a square, so that a large
+    factor meets it before it underflows.
     """
     high, _ = split(x)
-    root = np.exp((-0.25 * rate) * (high * high))
-    return factor * np.exp((-0.5 * rate) * ((x - high) * (x + high))) * root * root
+    square = high * high
+    factor = factor * np.exp((-0.5 * rate) * ((x - high) * (x + high)))
+    far = square > 1200.0 / abs(rate)
+    if not far.any():
+        return factor * np.exp((-0.5 * rate) * square)
+    root = np.exp((-0.25 * rate) * square)
+    return np.where(far, factor * root * root, factor * np.exp((-0.5 * rate) * square))
 
 
 # ------------------------------------------------------------------------------------------------------------------ jets

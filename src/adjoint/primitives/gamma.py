@@ -135,8 +135,29 @@ digamma = _elementwise(
     "digamma", lambda x: polygamma_kernel(x, 0), lambda y, x: (record(_POLYGAMMA.op(n=1), x),), domain=((0.5, 4.0),),
     oracle="scipy.special.psi", doc="The digamma function psi(x), the derivative of log Gamma(x).")
 
+@lru_cache(1)
+def _zeta_series() -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The series of lgamma at 1 and at 2: -gamma d + sum of zeta(k) (-d)^k / k, and the same with 1 taken from each."""
+    less = [float(scipy_special().zeta(k, 2.0)) for k in range(2, 40)]
+    euler, rest = 0.5772156649015329, 0.42278433509846714
+    return ((-euler, *((-1) ** k * (1.0 + z) / k for k, z in enumerate(less, 2))),
+            (rest, *((-1) ** k * z / k for k, z in enumerate(less, 2))))
+
+
+def _lgamma_kernel(x: Any) -> Any:
+    """scipy's, but at the zeros 1 and 2 from the series there."""
+    y = scipy_special().gammaln(x)
+    for root, series in zip((1.0, 2.0), _zeta_series()):
+        d = x - root
+        near = np.abs(d) < 0.25
+        if near.any():
+            d = np.where(near, d, 0.0)
+            y = np.where(near, d * horner(series, d), y)
+    return y
+
+
 lgamma = _elementwise(
-    "lgamma", lambda x: scipy_special().gammaln(x), lambda y, x: (digamma(x),), domain=((0.5, 4.0),),
+    "lgamma", _lgamma_kernel, lambda y, x: (digamma(x),), domain=((0.5, 4.0),),
     oracle="scipy.special.gammaln", doc="The logarithm of |Gamma(x)|; its derivative is digamma.")
 
 
@@ -158,12 +179,11 @@ _GAP = _primitive(
     cases=(lambda rng: ((rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2))), {"n": 0}),),
     doc="psi^(n)(a) - psi^(n)(a + b).")
 
-_betaln = _elementwise(
+betaln = _elementwise(
     "betaln", lambda a, b: scipy_special().betaln(a, b),
     lambda y, a, b: (record(_GAP.op(n=0), a, b), record(_GAP.op(n=0), b, a)), arity=2,
     domain=((0.5, 3.0), (0.5, 3.0)), oracle="scipy.special.betaln",
     doc="The logarithm of the beta function, log |Gamma(a) Gamma(b) / Gamma(a + b)|.")
-betaln = _betaln
 
 # --------------------------------------------------------------------------------------------------- incomplete gamma
 
@@ -230,18 +250,17 @@ _IGAMMA_SLOPE = _primitive(
     cases=(lambda rng: ((rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2))), {"n": 1}),),
     doc="The n-th derivative of igamma(a, x) with respect to a, by double-exponential quadrature.")
 
-_igamma = _elementwise(
+igamma = _elementwise(
     "igamma", lambda a, x: scipy_special().gammainc(a, x),
     lambda y, a, x: (record(_IGAMMA_SLOPE.op(n=1), a, x), record(_DENSITY.op(n=0), a, x)), arity=2,
     domain=((0.5, 3.0), (0.5, 3.0)), oracle="scipy.special.gammainc",
     doc="The regularized lower incomplete gamma function P(a, x).\n"
         "The derivative in x is the gamma density; the one in a is an integral, by quadrature.")
-_igammac = _elementwise(
+igammac = _elementwise(
     "igammac", lambda a, x: scipy_special().gammaincc(a, x),
     lambda y, a, x: (negative(record(_IGAMMA_SLOPE.op(n=1), a, x)), negative(record(_DENSITY.op(n=0), a, x))), arity=2,
     domain=((0.5, 3.0), (0.5, 3.0)), oracle="scipy.special.gammaincc",
     doc="The regularized upper incomplete gamma function Q(a, x) = 1 - P(a, x).")
-igamma, igammac = _igamma, _igammac
 
 # ---------------------------------------------------------------------------------------------------- incomplete beta
 
@@ -360,61 +379,50 @@ def zeta(x: Any, q: Any) -> Any:
 
 # -------------------------------------------------------------------------------------------------------------- Bessel
 
-_BESSEL = _primitive(
-    "bessel_iv", 1, lambda x, n: scipy_special().iv(n, x),
-    lambda y, x, n: (multiply(record(_BESSEL.op(n=abs(n - 1)), x) + record(_BESSEL.op(n=n + 1), x), 0.5),), domain=(),
-    oracle=lambda x, n: scipy_special().iv(n, x),
-    cases=(lambda rng: ((rng.uniform(-3, 3, (3, 2)),), {"n": 2}),), doc="The modified Bessel function I_n of whole order.")
+
+def _bessel(n: int, x: Any, scaled: bool) -> Any:
+    """I_n(x), or exp(-|x|) I_n(x)."""
+    special, n = scipy_special(), abs(n)
+    if n < 2:
+        return (special.i0e, special.i1e)[n](x) if scaled else (special.i0, special.i1)[n](x)
+    return special.ive(n, x) if scaled else special.iv(n, x)
 
 
-def _bessel_scaled_slope(x: Any, n: int) -> Any:
-    """d/dx of exp(-|x|) I_n(x), n = 0 or 1; for large |x| from the asymptotic series (DLMF 10.40.1)."""
-    special = scipy_special()
-    a = np.abs(x)
-    i0, i1 = special.i0e(a), special.i1e(a)
-    near = (i1 - i0) if n == 0 else (i0 - np.where(a > 0, i1 / np.where(a > 0, a, 1.0), 0.5) - i1)
-    far = np.maximum(a, 30.0)
-    term, total, mu = 1.0, np.zeros_like(far), 4.0 * n * n
-    scale = 1.0 / (sqrt(2.0 * pi) * np.sqrt(far) * far)
-    power = np.ones_like(far)
-    for k in range(16):
-        total = total - (k + 0.5) * term * power
-        term *= -(mu - (2 * k + 1) ** 2) / ((k + 1) * 8.0)
-        power = power / far
-    slope = np.where(a > 30.0, scale * total, near)
-    return slope * np.where(x > 0, 1.0, np.where(x < 0, -1.0, 0.0)) if n == 0 else slope
+def bessel_derivative(n: int, x: Any, order: int, scaled: bool = False) -> Any:
+    """The derivative of I_n: 2^-order sum of C(order, j) I_(n - order + 2j); terms of one parity, nothing cancels."""
+    return 0.5 ** order * sum(
+        comb(order, j) * _bessel(n - order + 2 * j, x, scaled) for j in range(order + 1))
 
 
-_SCALED_SLOPE = _primitive(
-    "bessel_ine_derivative", 1, lambda x, n: _bessel_scaled_slope(x, n),
-    lambda y, x, n: (_bessel_scaled_curvature(y, x, n),), domain=(),
-    cases=(lambda rng: ((rng.uniform(0.5, 3, (3, 2)),), {"n": 0}), lambda rng: ((rng.uniform(0.5, 3, (3, 2)),), {"n": 1})),
-    doc="The derivative of exp(-|x|) I_n(x), n = 0 or 1.")
+def _bessel_scaled(n: int) -> Any:
+    def kernel(x: Any, order: int) -> Any:
+        """exp(-|x|) I_n: Leibniz near 0; for large |x|, where that cancels, the asymptotic series (DLMF 10.40.1)."""
+        a, sign = np.abs(x), np.sign(x)
+        near = sum(comb(order, k) * (-sign) ** k * bessel_derivative(n, x, order - k, True) for k in range(order + 1))
+        if order == 0:
+            return near
+        far = np.maximum(a, 30.0)
+        term, total, power = 1.0, 0.0, 1.0
+        for k in range(16):
+            slope = 1.0
+            for m in range(order):
+                slope *= -(k + 0.5 + m)
+            total, power = total + slope * term * power, power / far
+            term *= -(4.0 * n * n - (2 * k + 1) ** 2) / ((k + 1) * 8.0)
+        series = total / (sqrt(2.0 * pi) * np.sqrt(far)) * far ** -order
+        return np.where(a > 30.0, series * sign ** (order + n), near)
+
+    return kernel
 
 
-def _bessel_scaled_curvature(slope: Any, x: Any, n: int) -> Any:
-    """From Bessel's equation: with s = sign(x), f = e^{-|x|} I_n: f'' = -(2s + 1/x) f' + (n^2/x^2 - s/x) f."""
-    s = record(_SIGN.op(), x)
-    f = record((bessel_i0e if n == 0 else bessel_i1e).primitive.op(), x)
-    return (n * n / (x * x) - s / x) * f - (2.0 * s + 1.0 / x) * slope
-
-
-_SIGN = _primitive("sign_of", 1, np.sign, lambda y, x: (None,), domain=((0.5, 3.0),), oracle="numpy.sign",
-                   doc="The sign of x, as a constant.")
-
-bessel_i0 = _elementwise(
-    "bessel_i0", lambda x: scipy_special().i0(x), lambda y, x: (record(_BESSEL.op(n=1), x),),
-    oracle="scipy.special.i0", doc="The modified Bessel function I_0.")
-bessel_i1 = _elementwise(
-    "bessel_i1", lambda x: scipy_special().i1(x),
-    lambda y, x: (multiply(record(_BESSEL.op(n=0), x) + record(_BESSEL.op(n=2), x), 0.5),),
-    oracle="scipy.special.i1", doc="The modified Bessel function I_1.")
-bessel_i0e = _elementwise(
-    "bessel_i0e", lambda x: scipy_special().i0e(x), lambda y, x: (record(_SCALED_SLOPE.op(n=0), x),),
-    domain=((0.5, 3.0),), oracle="scipy.special.i0e", doc="The scaled Bessel function exp(-|x|) I_0(x).")
-bessel_i1e = _elementwise(
-    "bessel_i1e", lambda x: scipy_special().i1e(x), lambda y, x: (record(_SCALED_SLOPE.op(n=1), x),),
-    domain=((0.5, 3.0),), oracle="scipy.special.i1e", doc="The scaled Bessel function exp(-|x|) I_1(x).")
+bessel_i0 = curve("bessel_i0", lambda x, n: bessel_derivative(0, x, n), oracle="scipy.special.i0",
+                  doc="The modified Bessel function I_0.")
+bessel_i1 = curve("bessel_i1", lambda x, n: bessel_derivative(1, x, n), oracle="scipy.special.i1",
+                  doc="The modified Bessel function I_1.")
+bessel_i0e = curve("bessel_i0e", _bessel_scaled(0), domain=((0.5, 3.0),), oracle="scipy.special.i0e",
+                   doc="The scaled Bessel function exp(-|x|) I_0(x); derivative 0 at the kink at 0.")
+bessel_i1e = curve("bessel_i1e", _bessel_scaled(1), domain=((0.5, 3.0),), oracle="scipy.special.i1e",
+                   doc="The scaled Bessel function exp(-|x|) I_1(x).")
 
 # ---------------------------------------------------------------------------------------------------------------- sinc
 
@@ -442,22 +450,20 @@ def spherical_kernel(x: Any, n: int) -> Any:
     return np.where(np.isinf(x), 0.0, np.where(far, up, series))
 
 
-_SPHERICAL = _primitive(
-    "spherical_bessel", 1, lambda x, n: spherical_kernel(x, n), lambda y, x, n: (spherical_slope(x, n),), domain=(),
-    oracle=lambda x, n: scipy_special().spherical_jn(n, np.pi * x),
-    cases=tuple((lambda rng, n=n: ((rng.uniform(0.1, 3, (3, 2)),), {"n": n})) for n in (1, 2)),
-    doc="The spherical Bessel function j_n(pi x).")
+@lru_cache(64)
+def _sinc_terms(order: int) -> tuple[tuple[int, float], ...]:
+    """The derivatives of j_0 as sums of j_k, by j_k' = (k j_(k-1) - (k+1) j_(k+1)) / (2k+1): no division by x, so that
+    0 is no special place."""
+    if order == 0:
+        return ((0, 1.0),)
+    out: dict[int, float] = {}
+    for k, c in _sinc_terms(order - 1):
+        if k:
+            out[k - 1] = out.get(k - 1, 0.0) + c * k / (2 * k + 1)
+        out[k + 1] = out.get(k + 1, 0.0) - c * (k + 1) / (2 * k + 1)
+    return tuple(sorted(out.items()))
 
 
-def spherical_slope(x: Any, n: int) -> Any:
-    """d/dx j_n(pi x) = pi (n j_(n-1) - (n+1) j_(n+1)) / (2n+1): no division by x, so 0 is no special place."""
-    after = record(_SPHERICAL.op(n=n + 1), x)
-    if n == 0:
-        return after * -pi
-    before = sinc(x) if n == 1 else record(_SPHERICAL.op(n=n - 1), x)
-    return before * (pi * n / (2 * n + 1)) - after * (pi * (n + 1) / (2 * n + 1))
-
-
-sinc = _elementwise(
-    "sinc", lambda x: spherical_kernel(x, 0), lambda y, x: (spherical_slope(x, 0),), oracle="numpy.sinc",
+sinc = curve(
+    "sinc", lambda x, n: pi ** n * sum(c * spherical_kernel(x, k) for k, c in _sinc_terms(n)), oracle="numpy.sinc",
     doc="The normalized sinc sin(pi x) / (pi x), 1 at 0; its argument is reduced exactly.")

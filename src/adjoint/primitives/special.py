@@ -9,13 +9,33 @@ import numpy as np
 from .._graph import Primitive
 from .._trace import record
 from ._curves import (
-    curve, gauss_polynomial, gaussian, horner, inverse_gauss_polynomial, logistic_polynomial, scipy_special, wide,
+    curve,
+    gauss_polynomial,
+    gaussian,
+    horner,
+    inverse_gauss_polynomial,
+    logistic_polynomial,
+    scipy_special,
+    wide,
 )
 from ._make import elementwise, elementwise_infer
 from .arithmetic import multiply, negative
 from .gamma import (
-    bessel_i0, bessel_i0e, bessel_i1, bessel_i1e, betainc, betaln, digamma, gamma, igamma, igammac, lgamma, polygamma,
-    sinc, trigamma, zeta,
+    bessel_i0,
+    bessel_i0e,
+    bessel_i1,
+    bessel_i1e,
+    betainc,
+    betaln,
+    digamma,
+    gamma,
+    igamma,
+    igammac,
+    lgamma,
+    polygamma,
+    sinc,
+    trigamma,
+    zeta,
 )
 
 __all__ = [
@@ -82,8 +102,8 @@ def _logit_kernel(x: Any, n: int) -> Any:
     if n == 1:
         return 1.0 / (inside * (1.0 - x))
     if n == 2:
-        r = 1.0 / (inside * (1.0 - x))
-        return (2.0 * x - 1.0) * r * r
+        p = inside * (1.0 - x)
+        return (2.0 * x - 1.0) / (p * p)
     return factorial(n - 1) * ((1.0 - x) ** -n - (-inside) ** -n)
 
 
@@ -132,13 +152,14 @@ erfc = curve("erfc", _erfc_kernel, oracle="scipy.special.erfc",
              doc="The complement 1 - erf(x), accurate where it is small.")
 
 
-def erfc_ratios(x: Any, n: int, terms: int = 160) -> list[Any]:
-    """r_1 .. r_n with r_k = i^k erfc(x) / i^(k-1) erfc(x), the repeated integrals of erfc, for x >= 1.
+def erfc_ratios(x: Any, n: int) -> list[Any]:
+    """r_1 .. r_n with r_k = i^k erfc(x) / i^(k-1) erfc(x), the repeated integrals of erfc, for x >= 0.7.
 
     From the recurrence 2k i^k erfc = i^(k-2) erfc - 2x i^(k-1) erfc, run backwards as a continued fraction of
     positive terms (Abramowitz and Stegun 7.2.5).
     """
-    r = np.zeros_like(x)
+    terms = n + 16 + int(180.0 / max(np.min(x, initial=np.inf), 0.7) ** 2)
+    r: Any = 0.0
     found = []
     for k in range(terms, 0, -1):
         r = 1.0 / (2.0 * x + 2.0 * (k + 1) * r) if k < terms else 1.0 / (x + np.sqrt(x * x + 2.0 * (k + 1)))
@@ -148,7 +169,9 @@ def erfc_ratios(x: Any, n: int, terms: int = 160) -> list[Any]:
 
 
 def _erfcx_kernel(x: Any, n: int) -> Any:
-    y = scipy_special().erfcx(x)
+    left = np.minimum(x, -1.0)
+    y = np.where(x < -1.0, gaussian(np.maximum(left, -_CUT), -2.0, 2.0) - scipy_special().erfcx(-left),
+                 scipy_special().erfcx(x))
     if n == 0:
         return y
     before, now = y, 2.0 * x * y - 2.0 / _ROOT_PI
@@ -156,7 +179,7 @@ def _erfcx_kernel(x: Any, n: int) -> Any:
         before, now = now, 2.0 * (k - 1) * before + 2.0 * x * now
     far = x > 0.75
     product: Any = y
-    for k, r in enumerate(erfc_ratios(np.where(far, np.minimum(x, 1e150), 1.0), n), 1):
+    for k, r in enumerate(erfc_ratios(np.where(far, np.minimum(x, 1e150), 3.0), n), 1):
         product = -2.0 * k * r * product
     return np.where(far, product, now)
 
@@ -246,7 +269,7 @@ def _hazard_slope_kernel(x: Any) -> Any:
     """-h (x + h), the derivative of h = phi / Phi; in the left tail x + h is sqrt(2) i erfc / erfc."""
     h = _hazard_kernel(x)
     far = x < -1.0
-    z = np.where(far, np.minimum(-_ROOT_HALF * x, 1e150), 1.0)
+    z = np.where(far, np.minimum(-_ROOT_HALF * x, 1e150), 3.0)
     return np.where(far, -sqrt(2.0) * h * erfc_ratios(z, 1)[0], np.where(h > 0, -h * (np.minimum(x, 1e150) + h), -h))
 
 
@@ -265,7 +288,13 @@ def _hazard_curvature(slope: Any, x: Any) -> Any:
     return negative(multiply(slope, x + h) + multiply(h, slope + 1.0))
 
 
+def _log_ndtr_kernel(x: Any) -> Any:
+    low = np.minimum(x, -1.0)
+    return np.where(x > -1.0, np.log1p(-normal_cdf(-np.maximum(x, -1.0))),
+                    np.log(0.5 * scipy_special().erfcx(-_ROOT_HALF * low)) - 0.5 * low * low)
+
+
 log_ndtr = _elementwise(
-    "log_ndtr", lambda x: scipy_special().log_ndtr(x), lambda y, x: (record(_HAZARD.op(), x),),
+    "log_ndtr", _log_ndtr_kernel, lambda y, x: (record(_HAZARD.op(), x),),
     oracle="scipy.special.log_ndtr", doc="The logarithm of the normal distribution function, log Phi(x).")
 

@@ -22,9 +22,9 @@ import adjoint as ad
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train a small network on scikit-learn's digits.")
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--hidden", type=int, default=128, help="units in the hidden layer")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=0.003, help="Adam's learning rate")
+    parser.add_argument("--hidden", type=int, default=512, help="units in the hidden layer")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=0.001, help="Adam's learning rate")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
@@ -83,8 +83,8 @@ def progress(epochs: int) -> Iterator:
                 done = 30 * epoch // epochs
                 print(f"[{'#' * done:.<30}] epoch {epoch:>3}/{epochs}  {' '.join(said)}", flush=True)
         return
-    columns = TextColumn("epoch {task.completed}/{task.total}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with Progress(*columns) as bar:
+    with Progress(TextColumn("epoch {task.completed}/{task.total}"), BarColumn(), TextColumn("{task.description}"),
+                  TimeElapsedColumn()) as bar:
         task = bar.add_task("", total=epochs)
         for _ in range(epochs):
             yield lambda text: bar.update(task, description=text)

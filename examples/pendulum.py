@@ -7,9 +7,9 @@ The model is the differential equation
 
     angle'' = -(g / length) sin(angle) - friction angle'
 
-integrated in a thousand steps by the symplectic Euler rule. All of them are recorded on a tape, which gives the derivative of
-every predicted angle with respect to the four unknowns; Gauss-Newton steps (damped after Levenberg and Marquardt) take
-the squared misfit to its minimum, and the same derivative tells how sure the result is.
+integrated in a thousand steps by the symplectic Euler rule. All of them are recorded on a tape, which gives the
+derivative of every predicted angle with respect to the four unknowns; Gauss-Newton steps (damped after Levenberg and
+Marquardt) take the squared misfit to its minimum, and the same derivative tells how sure the result is.
 """
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def main() -> None:
     print(f"\n{'':15}{'true':>9}{'guess':>9}{'fitted':>9}{'+-':>8}")
     for (name, unit), *row in zip(NAMES.items(), TRUE, GUESS, fitted, error):
         print(f"{name:<15}{row[0]:9.4f}{row[1]:9.4f}{row[2]:9.4f}{row[3]:8.4f}  {unit}")
-    print(f"\n{len(measured)} measurements, {args.steps} steps a swing, {swings} swings with their derivatives in {seconds:.2f} s")
+    print(f"\n{len(measured)} measurements, {args.steps} steps a swing, "
+          f"{swings} swings with their derivatives in {seconds:.2f} s")
     if args.plot:
         draw(args.plot, measured, every * dt, fitted, args.steps, dt)
 

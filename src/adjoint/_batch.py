@@ -12,27 +12,15 @@ from typing import Any
 import numpy as np
 
 from . import _derive
-from ._dtypes import DType
-from ._errors import AdjointError, NotSupportedError, complain
-from ._graph import Node, Op, Primitive, Shape, Spec, spec
-from ._tensor import Tensor, Value
+from ._dtypes import as_dtype, float32
+from ._errors import NotSupportedError
+from ._graph import Node, Op, Primitive, Spec, spec
+from ._tensor import Tensor
 from ._trace import (
-    INPUT,
-    READ,
-    SCALAR_INPUT,
-    TENSOR_INPUT,
-    Trace,
-    handle,
-    live,
-    local,
-    place,
-    record,
-    recording_into,
-    step,
+    DRAW_INPUT, INPUT, READ, SCALAR_INPUT, TENSOR_INPUT, Trace, handle, live, local, place, record, recording_into, step,
 )
 from .primitives.broadcast import broadcast_to
-from .primitives.convert import convert, identity
-from .primitives.movement import reshape, transpose
+from .primitives.movement import TRANSPOSE, reshape, transpose
 
 Env = dict[int, tuple[Any, bool]]                        # place -> (tensor, whether its first axis counts examples)
 
@@ -116,7 +104,7 @@ def replay(scratch: Trace, start: Node | None, env: Env, size: int | None) -> No
         pairs = [env[a] for a in node.args]
         closure = scratch.closures.get(node.idx)
         tensors, flags = [t for t, _ in pairs], [flag for _, flag in pairs]
-        if closure is not None and any(flags):           # all its results get an axis of examples
+        if closure is not None and size is not None and any(flags):   # all its results get an axis of examples
             n = op.params["outputs"]
             tensors[-n:] = [examples_of(t, flag, size) for t, flag in pairs[-n:]]
             result = _with_flag(record(op, *tensors), True)
@@ -145,9 +133,11 @@ def replay(scratch: Trace, start: Node | None, env: Env, size: int | None) -> No
 def _outer(scratch: Trace, node: Node, number: int) -> Any:
     """What an input of a traced program is outside: a tensor or variable it closes over, or a Python scalar."""
     owner = scratch.owners[number]
+    trace = local.trace
+    if node.op is DRAW_INPUT:                            # one draw, however often it is used
+        return handle(trace, place(trace, owner), node.spec)
     if owner is not None:
         return owner
-    trace = local.trace
     dtype = node.spec.dtype
     idx = step(trace, (SCALAR_INPUT, dtype), SCALAR_INPUT, (), node.spec).idx
     trace.inputs.append(scratch.inputs[number])
@@ -180,7 +170,7 @@ class _Again:
         scratch, env, outer = self.scratch, dict(self.env), (local.trace, local.tapes)
         with resumed(scratch, self.state):
             start = scratch.node
-            inner = []
+            inner: list[Any] = []
             for g, flag in zip(gs, self.flags):
                 if g is not None:
                     t = argument(scratch, spec(g._spec.shape[1:], g._spec.dtype) if flag else g._spec)
@@ -205,6 +195,10 @@ def _outside(scratch: Trace, env: Env, t: Any) -> tuple[Any, bool]:
 def examples_of(t: Any, flag: bool, size: int | None) -> Any:
     """A tensor with a first axis that counts ``size`` examples."""
     return t if flag or size is None else broadcast_to(t, (size, *t._spec.shape))
+
+
+def _full(pair: tuple[Any, bool], size: int) -> Any:
+    return examples_of(pair[0], pair[1], size)
 
 
 def on_examples(function: Callable[..., Any], tensors: list[Any], flags: list[bool], size: int) -> list[Any]:
@@ -241,15 +235,8 @@ def batched(op: Op, xs: list[Any], flags: list[bool], size: int | None) -> Any:
         return _with_flag(record(op, *xs), False)
     if prim.elementwise:
         return record(op, *_aligned(xs, flags)), True
-    rule = prim.batch or RULES.get(prim.name)
-    if rule is not None:
-        got = rule(xs, tuple([0 if flag else None for flag in flags]), **op.params)
-        if got is not None:
-            return _normal(*got)
-    if len(xs) == 1:
-        shifted = _shifted(op, xs[0]._spec)
-        if shifted is not None:
-            return _with_flag(record(shifted, xs[0]), True)
+    if prim.batch is not None:
+        return _normal(*prim.batch(xs, tuple([0 if flag else None for flag in flags]), **op.params))
     return _with_flag(record(MAP.op(op=op, flags=tuple(flags), size=size), *xs), True)
 
 
@@ -288,71 +275,6 @@ def _aligned(xs: list[Any], flags: list[bool]) -> list[Any]:
             for x, flag, rank in zip(xs, flags, ranks)]
 
 
-def _shifted(op: Op, s: Spec) -> Op | None:
-    """An operation of one tensor along axes, with these counted behind the axis of examples; None where that can't be."""
-    params: dict[str, Any] = dict(op.params)
-    if op.prim.name not in ALONG_AXES:
-        return None
-    for name in ("axes", "axis"):
-        if name in params:
-            params[name] = shift(params[name])
-    example = spec(s.shape[1:], s.dtype)
-    shifted = op.prim.op(**params)
-    want = op.prim.infer(example, **op.params)
-    got = shifted.prim.infer(s, **params)
-    fits = _spec_list(got) == [spec((s.shape[0], *w.shape), w.dtype) for w in _spec_list(want)]
-    return shifted if fits else None
-
-
-def shift(axes: Any) -> Any:
-    """Axes counted behind one more."""
-    if isinstance(axes, tuple):
-        return tuple([a + 1 if a >= 0 else a for a in axes])
-    return axes + 1 if axes is not None and axes >= 0 else axes
-
-
-def _spec_list(s: Any) -> list[Spec]:
-    return list(s) if s.__class__ is tuple else [s]
-
-
-ALONG_AXES: set[str] = {
-    "sum", "prod", "max", "min", "mean", "any", "all", "argmax", "argmin", "cumsum", "cumprod", "cumulative_sum",
-    "cumulative_prod", "sort", "argsort", "logsumexp", "softmax", "log_softmax", "flip", "roll", "norm", "std", "var",
-    "logcumsumexp", "count_nonzero", "top_k", "unstack", "cummax", "cummin",
-}
-RULES: dict[str, Callable[..., Any]] = {}
-
-
-def rule_for(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def put(function: Callable[..., Any]) -> Callable[..., Any]:
-        for name in names:
-            RULES[name] = function
-        return function
-
-    return put
-
-
-@rule_for("reshape")
-def _batch_reshape(xs: list[Any], axes: Any, shape: Shape) -> Any:
-    return reshape(xs[0], (xs[0]._spec.shape[0], *shape)), 0
-
-
-@rule_for("broadcast_to")
-def _batch_broadcast(xs: list[Any], axes: Any, shape: Shape) -> Any:
-    n, *example = xs[0]._spec.shape
-    return broadcast_to(reshape(xs[0], (n, *(1,) * (len(shape) - len(example)), *example)), (n, *shape)), 0
-
-
-@rule_for("transpose")
-def _batch_transpose(xs: list[Any], axes: Any, **params: Any) -> Any:
-    return transpose(xs[0], (0, *[a + 1 for a in params["axes"]])), 0
-
-
-@rule_for("real", "imag", "conj")
-def _batch_part(xs: list[Any], axes: Any) -> Any:
-    return None
-
-
 # ------------------------------------------------------------------------------- any operation, one example after another
 
 def _example_specs(specs: tuple[Spec, ...], flags: tuple[bool, ...]) -> list[Spec]:
@@ -370,14 +292,10 @@ def _map_kernel(*arrays: Any, op: Op, flags: tuple[bool, ...], size: int) -> Any
     kernel, params = op.prim.kernel, op.params
     rows = [kernel(*[a[k, ...] if flag else a for a, flag in zip(arrays, flags)], **params) for k in range(size)]
     out = op.prim.infer(
-        *[spec(a.shape[flag:], _dtype_of(a)) for a, flag in zip(arrays, flags)], **params)
+        *[spec(a.shape[flag:], as_dtype(a.dtype)) for a, flag in zip(arrays, flags)], **params)
     if out.__class__ is tuple:
         return tuple([_stacked([row[k] for row in rows], s, size) for k, s in enumerate(out)])
     return _stacked(rows, out, size)
-
-
-def _dtype_of(a: Any) -> DType:
-    return convert(a)._spec.dtype  # type: ignore[no-any-return]
 
 
 def _stacked(rows: list[Any], s: Spec, size: int) -> Any:
@@ -402,7 +320,7 @@ def _map_vjp(g: Any, y: Any, *xs: Any, op: Op, flags: tuple[bool, ...], size: in
         return [None if p is None else _derive.fit(_derive.dense(p), x._spec) for p, x in zip(pulled, ins)]
 
     got = on_examples(one, [gs[k] for k in given] + ys + list(xs), [True] * (len(given) + len(ys)) + list(flags), size)
-    return tuple([None if p is None else examples_of(*p, size) for p in got])
+    return tuple([None if p is None else _full(p, size) for p in got])
 
 
 def _map_jvp(ts: tuple[Any, ...], y: Any, *xs: Any, op: Op, flags: tuple[bool, ...], size: int) -> Any:
@@ -421,20 +339,14 @@ def _map_jvp(ts: tuple[Any, ...], y: Any, *xs: Any, op: Op, flags: tuple[bool, .
 
     got = on_examples(one, [ts[k] for k in given] + ys + list(xs),
                       [flags[k] for k in given] + [True] * len(ys) + list(flags), size)
-    made = [None if p is None else examples_of(*p, size) for p in got]
+    made = [None if p is None else _full(p, size) for p in got]
     return tuple(made) if several else made[0]
 
 
 MAP = Primitive(
     "map_examples", _map_infer, _map_kernel, vjp=_map_vjp, jvp=_map_jvp,
     doc="Another operation on one example after the other: what vmap does where an operation has no rule for batches.",
-    cases=(lambda rng: ((rng.normal(size=(3, 2, 2)),), {"op": _case_op(), "flags": (True,), "size": 3}),))
-
-
-def _case_op() -> Op:
-    from .primitives.movement import TRANSPOSE
-
-    return TRANSPOSE.op(axes=(1, 0))
+    cases=(lambda rng: ((rng.normal(size=(3, 2, 2)),), {"op": TRANSPOSE.op(axes=(1, 0)), "flags": (True,), "size": 3}),))
 
 
 # --------------------------------------------------------------------------------------------------------------- jacobians
@@ -444,13 +356,7 @@ BASIS = Primitive(
     lambda shape, dtype: np.eye(int(np.prod(shape, dtype=int)), dtype=dtype.np).reshape(-1, *shape)
     if 0 not in shape else np.zeros((0, *shape), dtype.np),
     doc="For each element of a shape the tensor that is one there and zero elsewhere.",
-    cases=(lambda rng: ((), {"shape": (2, 3), "dtype": _f32()}),))
-
-
-def _f32() -> DType:
-    from ._dtypes import float32
-
-    return float32
+    cases=(lambda rng: ((), {"shape": (2, 3), "dtype": float32}),))
 
 
 def basis(s: Spec) -> Any:
@@ -477,7 +383,7 @@ def jacobians(segments: list[_derive.Segment], roots: list[Any], variables: bool
         got = on_examples(
             lambda ct: _derive.reverse_sweep(segments, roots, [target], [ct], sources, variables),
             [basis(target._spec)], [True], rows)
-        return [None if p is None else reshape(examples_of(*p, rows), target._spec.shape + s._spec.shape)
+        return [None if p is None else reshape(_full(p, rows), target._spec.shape + s._spec.shape)
                 for p, s in zip(got, sources)]
     finally:
         trace.pinned = pinned
@@ -494,7 +400,7 @@ def _jacobian_forward(segments: list[_derive.Segment], roots: list[Any], variabl
         [basis(source._spec)], [True], columns)[0]
     if got is None:
         return None
-    flat = reshape(examples_of(*got, columns), (columns, target._spec.size))
+    flat = reshape(_full(got, columns), (columns, target._spec.size))
     return reshape(transpose(flat, (1, 0)), target._spec.shape + source._spec.shape)
 
 
@@ -512,11 +418,11 @@ def batch_jacobian(segments: list[_derive.Segment], roots: list[Any], variables:
         if got is None:
             return None
         rest = range(2, 1 + source._spec.ndim)
-        moved = transpose(examples_of(*got, one.size), (1, 0, *rest))
+        moved = transpose(_full(got, one.size), (1, 0, *rest))
         return reshape(moved, (batch, *inner, *source._spec.shape[1:]))
     finally:
         trace.pinned = pinned
 
 
-__all__ = ["AdjointError", "MAP", "RULES", "Value", "argument", "batch_jacobian", "batched", "complain", "examples_of",
-           "from_front", "identity", "jacobians", "on_examples", "release", "replay", "rule_for", "to_front", "tracing"]
+__all__ = ["MAP", "argument", "basis", "batch_jacobian", "batched", "examples_of", "from_front", "jacobians", "on_examples",
+           "release", "replay", "spec", "to_front", "tracing"]

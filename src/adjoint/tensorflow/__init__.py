@@ -17,7 +17,8 @@ from typing import Any as _Any
 
 from .. import _config
 from . import (
-    _arrays, _control, _errors, _function, _indexing, _linalg, _maths, _module, _nesting, _nn, _print, _search, _tables, _types,
+    _arrays, _checks, _control, _errors, _function, _indexing, _linalg, _maths, _module, _nesting, _nn, _print, _random, _search,
+    _tables, _types,
 )
 from ._bind import TABLE as _TABLE
 from ._bind import absent as _absent
@@ -27,7 +28,7 @@ _config.config.spelling = "tf"
 globals().update(_TABLE[""])
 _make_faces(__name__, """
     math nn random linalg errors nest losses optimizers optimizers.schedules optimizers.legacy initializers metrics dtypes
-    autodiff bitwise debugging config config.experimental config.optimizer config.threading experimental experimental.numpy
+    autodiff bitwise debugging random.experimental config config.experimental config.optimizer config.threading experimental experimental.numpy
     keras keras.losses keras.optimizers keras.optimizers.schedules keras.optimizers.legacy keras.activations
     keras.initializers keras.metrics keras.utils keras.backend keras.random keras.regularizers keras.layers keras.models
     keras.datasets keras.callbacks keras.applications keras.preprocessing data train saved_model

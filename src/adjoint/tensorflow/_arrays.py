@@ -22,7 +22,15 @@ int32, int64, float32, float64 = _dtypes.int32, _dtypes.int64, _dtypes.float32, 
 
 def tensor(x: Any, dtype: Any = None) -> Any:
     """``x`` as a tensor (Variables stay); ``dtype`` is what Python numbers and arrays take."""
-    return x if isinstance(x, Value) else ad.constant(x, dtype=dtype)
+    if isinstance(x, Value):
+        return x
+    t = ad.constant(x, dtype=dtype)
+    return ad.constant(x, dtype=_dtypes.complex128) if dtype is None and t.dtype is _dtypes.complex64 and not _strong(x) else t
+
+
+def _strong(x: Any) -> bool:
+    """Whether there is something with a dtype of its own in a nest of numbers."""
+    return hasattr(x, "dtype") or isinstance(x, (list, tuple)) and any(_strong(v) for v in x)
 
 
 def ints(x: Any) -> Any:
@@ -53,7 +61,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     if isinstance(value, Value):
         t = value if dtype is None else ad.cast(value, dtype)
     else:
-        t = ad.constant(value, dtype=dtype)
+        t = tensor(value, dtype)
     if shape is None:
         return t
     dims = shape_of(shape)
@@ -473,10 +481,15 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
 @public("boolean_mask")
 def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_mask") -> Any:
     """The slices of ``tensor`` where ``mask`` is true, along ``axis`` (0)."""
+    t = tensor if isinstance(tensor, Value) else ad.constant(tensor)
     m = mask if isinstance(mask, Value) else ad.constant(mask)
+    at = 0 if axis is None else normalize_axis("boolean_mask", ints(axis), t.ndim)
     if not m.ndim:
         raise ValueError("mask cannot be scalar.")
-    return ad.boolean_mask(tensor, ad.cast(m, _dtypes.bool_), axis=0 if axis is None else ints(axis))
+    if tuple(t.shape)[at:at + m.ndim] != tuple(m.shape):
+        raise ShapeError(complain("boolean_mask", "mask", f"of the shape of the axes it masks, {tuple(t.shape)[at:at + m.ndim]}",
+                                  tuple(m.shape)))
+    return ad.boolean_mask(t, ad.cast(m, _dtypes.bool_), axis=at)
 
 
 @public("slice")

@@ -2,17 +2,27 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import adjoint as ad
 
-from .. import _errors
+from .. import _errors, _nest
+from .._tensor import Value
 from .._trace import local
 from ._bind import public, put
 from ._control import functions_run_eagerly
+from ._types import TensorSpec
+
+
+class SignatureError(_errors.ShapeError, TypeError):
+    """An argument that does not fit a function's input_signature."""
+
 
 for _paths, _name in (
         ("GradientTape autodiff.GradientTape", "GradientTape"), ("UnconnectedGradients", "UnconnectedGradients"),
@@ -33,11 +43,16 @@ class Function:
     def __init__(self, python: Callable[..., Any], input_signature: Any) -> None:
         self.python_function = python
         self.input_signature = None if input_signature is None else tuple(input_signature)
-        self._traced = ad.function(python, input_signature=self.input_signature)
+        self._traced = ad.function(python)
         self._plainly = [False]
         functools.update_wrapper(self, python)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.input_signature is not None:
+            args, kwargs = self._fitting(args, kwargs), {}
+        return self._as_tensors(self._run(args, kwargs))
+
+    def _run(self, args: Any, kwargs: Any) -> Any:
         if self._plainly[0] or functions_run_eagerly():
             return self.python_function(*args, **kwargs)
         try:
@@ -48,6 +63,33 @@ class Function:
             self._plainly[0] = True
             logging.getLogger("adjoint").debug("%s runs without being traced: %s", self.__name__, error)
         return self.python_function(*args, **kwargs)
+
+    def _fitting(self, args: Any, kwargs: Any) -> tuple[Any, ...]:
+        """The arguments as tensors of the input signature."""
+        signature = self.input_signature or ()
+        if kwargs:
+            args = inspect.signature(self.python_function).bind(*args, **kwargs).args
+        if len(args) != len(signature):
+            raise TypeError(f"{self.__name__}: takes {len(signature)} arguments, as input_signature says, got {len(args)}")
+
+        def fit(spec: Any, value: Any) -> Any:
+            if not isinstance(spec, TensorSpec):
+                return value
+            t = value if isinstance(value, Value) else ad.constant(value, dtype=spec.dtype)
+            if not spec.is_compatible_with(t):
+                raise SignatureError(f"{self.__name__}: an argument must be of {spec}, as input_signature says, got shape "
+                                     f"{tuple(t.shape)} and dtype {t.dtype.name}")
+            return t
+
+        return tuple(_nest.map_structure(fit, spec, value) for spec, value in zip(signature, args))
+
+    @staticmethod
+    def _as_tensors(result: Any) -> Any:
+        """Numbers and arrays among the results as tensors, as TensorFlow returns them."""
+        if result is None or isinstance(result, Value):
+            return result
+        return _nest.map_structure(
+            lambda v: ad.constant(v) if isinstance(v, (bool, int, float, complex, np.ndarray, np.generic)) else v, result)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:

@@ -121,6 +121,16 @@ def polyval(coeffs: Any, x: Any, name: str | None = None) -> Any:
     return total
 
 
+@public("math.polygamma")
+def polygamma(a: Any, x: Any, name: str | None = None) -> Any:
+    """The derivative of order ``a``, one order for all elements, of digamma."""
+    order, t = _pair(a, x, "polygamma")
+    orders = set(order.numpy().ravel().tolist())
+    if len(orders) != 1:
+        raise NotSupportedError(f"math.polygamma: one order for all elements is supported, got {sorted(orders)}")
+    return ad.polygamma(int(orders.pop()), ad.broadcast_to(t, tuple((order + t).shape)))
+
+
 @public("math.lbeta")
 def lbeta(x: Any, name: str | None = None) -> Any:
     """The log of the multivariate beta function over the last axis."""

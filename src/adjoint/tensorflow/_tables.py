@@ -36,7 +36,6 @@ bind("x", "x", """
     ndtri               math.ndtri
     negative            negative math.negative
     reciprocal          math.reciprocal
-    rint                math.rint
     rsqrt               math.rsqrt
     sign                sign math.sign keras.backend.sign
     sin                 sin math.sin keras.backend.sin
@@ -49,7 +48,7 @@ bind("x", "x", """
 
 bind("x", "x", """
     abs                 abs math.abs keras.backend.abs
-    round               round math.round keras.backend.round
+    round               round math.round math.rint keras.backend.round
 """)
 
 bind("x, y", "x, y", """
@@ -96,7 +95,6 @@ bind("x1, x2", "x1, x2", """
 bind("a, x", "a, x", """
     igamma              math.igamma
     igammac             math.igammac
-    polygamma           math.polygamma
 """)
 
 bind("x, q", "x, q", """

@@ -12,7 +12,7 @@ from ._config import config
 from ._errors import AdjointError, TraceError
 from ._graph import Node
 from ._tensor import Tensor, wrap
-from ._trace import Trace, hooks, live, local, user_line
+from ._trace import Trace, hooks, live, local, taped, user_line
 from .engines import numpy as numpy_engine
 from .passes import optimize
 from .plan.program import Program, extract
@@ -65,7 +65,7 @@ def _array(value: Any) -> Any:
 
 def settle(trace: Trace) -> None:
     """Compute what is pending in this thread's trace and still wanted, and start a new one."""
-    pending = list(live(trace.handles))                  # a pending tensor that only we refer to is nobody's
+    pending = live(trace.handles)                  # a pending tensor that only we refer to is nobody's
     outputs = tuple([t._idx for t in pending])
     keep: tuple[int, ...] = ()
     wanting: list[Any] = []
@@ -104,6 +104,7 @@ def settle(trace: Trace) -> None:
             if owner is not None and owner._trace is trace:
                 owner._trace = None
         trace.handles, trace.tapes, trace.assigned = [], [], []
+        taped.add(trace)
     else:
         trace.forget()
     if local.trace is trace:

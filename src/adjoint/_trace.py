@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from itertools import compress
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import ref
+from weakref import WeakSet, ref
 
 import numpy as np
 
@@ -111,6 +110,7 @@ class _Local(threading.local):
 
 
 local = _Local()
+taped: WeakSet[Trace] = WeakSet()                        # settled traces that a tape holds
 
 
 class _Hooks:
@@ -500,22 +500,18 @@ def record2(op: Op, i: int, j: int, a: Spec, b: Spec) -> Any:
 # ---------------------------------------------------------------------------------------------------------------------
 # Which results somebody still holds.
 
-def _count_base() -> int:
-    class Probe:
-        __slots__ = ()
-
-    probes = [Probe()]
-    return max(map(sys.getrefcount, probes))
-
-
-_BASE = _count_base() if hasattr(sys, "getrefcount") else -1
-
-
-def live(handles: list[Any]) -> Iterator[Any]:
+def live(handles: list[Any]) -> list[Any]:
     """The handles that something outside the list refers to."""
-    if _BASE < 0:
-        return iter(list(handles))
-    return compress(handles, list(map(_BASE.__lt__, map(sys.getrefcount, handles))))   # counted before compress holds any
+    return [t for t in handles if _count(t) > _BASE]
+
+
+def _counts(handles: list[Any]) -> list[int]:
+    """What ``live`` sees: written the same way, since the loop's own references count too."""
+    return [_count(t) for t in handles]
+
+
+_count: Callable[[Any], int] = getattr(sys, "getrefcount", lambda t: 1)
+_BASE = _counts([_Hooks()])[0] if hasattr(sys, "getrefcount") else 0
 
 
 class recording_into:

@@ -310,6 +310,8 @@ class GradientTape:
             idxs = [s._idx if s._trace is trace else -1 for s in sources]
         except AttributeError:
             return None                                  # not a tensor: the careful way says so
+        if -1 in idxs:
+            return None                                  # not in this trace, or read before it was assigned
         key = (target._idx, *idxs, self._variables, *spans, *[w for _, w in self._watched])
         found = trace.node.memo.get(key)
         if found is None:

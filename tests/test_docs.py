@@ -29,3 +29,9 @@ def test_docstring_examples(name: str) -> None:
 def test_how_it_works_runs(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(Path(__file__).parent.parent / "docs" / "how_it_works.py"), run_name="__main__")
     assert "6.0" in capsys.readouterr().out
+
+
+def test_the_published_promotion_table_is_the_one_in_use() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    page = runpy.run_path(str(docs / "make_tables.py"))["page"]()
+    assert (docs / "dtypes.md").read_text(encoding="utf-8") == page

@@ -196,6 +196,7 @@ def test_integer_powers() -> None:
     assert (x ** 3).tolist() == [8, -27]
     assert (x ** 0).dtype == ad.int32
     assert (x ** 2.0).dtype == ad.float32
+    assert (ad.constant([2, -1, -1, 0]) ** ad.constant([-1, -3, -2, -1])).tolist() == [0, -1, 1, 0]
     with pytest.raises(ad.ArgumentError, match="cast the base"):
         x ** -1
 
@@ -266,6 +267,31 @@ def test_where_never_leaks(name: str) -> None:
     assert np.isfinite(g.tolist()[1])
     assert h.tolist()[0] == 0.0
     assert np.isfinite(h.tolist()[1])
+
+
+def test_where_never_leaks_across_a_look_and_on_a_second_run() -> None:
+    for start in (0.0, 1.0):
+        x = ad.Tensor(np.array([start, 4.0]))
+        with ad.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            r = ad.log(x)
+            s = x * r
+            assert np.isfinite(s.tolist()[1])
+            y = ad.where(x > 0.5, s, 0.0)
+            float(ad.sum(y))
+            z = y * 2.0
+        first = 2 * (np.log(start) + 1) if start else 0.0
+        np.testing.assert_allclose(tape.gradient(z, x).tolist(), [first, 2 * (np.log(4.0) + 1)], rtol=1e-14)
+        np.testing.assert_allclose(tape.gradient([z, s], x).tolist()[1], 3 * (np.log(4.0) + 1), rtol=1e-14)
+
+
+def test_scalars_stay_out_of_the_structure() -> None:
+    x = ad.constant([-1.0, 5.0])
+    for k in range(4):
+        assert ad.where(x > 0, x, 0.1 * k).tolist() == pytest.approx([0.1 * k, 5.0])
+        assert ad.clip(x, -0.3 * k, 0.7 * k).tolist() == pytest.approx([max(-1.0, -0.3 * k), 0.7 * k])
+        assert ad.clip(x, max=0.7 * k).tolist() == pytest.approx([-1.0, 0.7 * k])
+        assert ad.clip(ad.constant([1, 9]), 2, 0.7 * k + 2).dtype == ad.float32
 
 
 # ------------------------------------------------------------------------------------------------ dtypes and operators

@@ -1,6 +1,7 @@
 """Comparison and logic, where and clip, the larger and the smaller of two."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,19 @@ from .. import _dtypes
 from .._config import config
 from .._dtypes import DType, promote, weak_dtype
 from .._errors import DtypeError, ShapeError, complain
-from .._graph import Primitive, Spec, spec
+from .._graph import Op, Primitive, Spec, spec
 from .._tensor import Value
-from .._trace import record
+from .._trace import (
+    _LITERAL_FLOATS,
+    _LITERAL_INTS,
+    INPUT,
+    SCALAR_INPUT,
+    enter,
+    handle,
+    local,
+    record,
+    user_line,
+)
 from ._make import broadcast_shapes, check_kind, elementwise, install
 from .arithmetic import beside, example, helper
 from .convert import cast, convert
@@ -134,6 +145,42 @@ def operands(name: str, *values: Any) -> list[Any]:
             for v, t in zip(values, tensors)]
 
 
+def shortcut(op: Op, slow: Callable[..., Any], *values: Any) -> Any:
+    """``slow(*values)``, which records ``op``, found in one look-up when the same place was passed before."""
+    trace = local.trace
+    key: list[Any] = [op]
+    given = []
+    for v in values:
+        kind = v.__class__
+        if kind in _SCALARS:
+            if kind is not complex and v in (_LITERAL_FLOATS if kind is float else _LITERAL_INTS):
+                key += kind, v
+            else:
+                key.append(kind)
+                given.append(v)
+        else:
+            try:
+                key.append(v._idx if v._trace is trace else enter(trace, v))
+            except AttributeError:
+                return slow(*values)
+    start = trace.node
+    node = start.next.get(tuple(key))
+    if node is None:
+        result = slow(*values)
+        if local.trace is trace:
+            inputs = [n.op for n in trace.node.path(start) if n.op is not None and n.op.prim is INPUT]
+            if len(inputs) == len(given) and all(i is SCALAR_INPUT for i in inputs):
+                start.next[tuple(key)] = trace.node
+        return result
+    trace.node = node
+    for v in given:
+        trace.inputs.append(v)
+        trace.owners.append(None)
+    if trace.where is not None:
+        trace.where[node.idx] = user_line()
+    return handle(trace, node.idx, node.spec)
+
+
 def where(condition: Any, x: Any, y: Any) -> Any:
     """``x`` where ``condition`` holds and ``y`` where it does not.
 
@@ -146,6 +193,10 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     >>> ad.where(x > 0, x, 0.0).tolist()
     [0.0, 2.0]
     """
+    return shortcut(_WHERE, _where, condition, x, y)
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
     c = condition if isinstance(condition, Value) else convert(condition)
     if c._spec.dtype is not _dtypes.bool_:
         check_kind("where (the condition)", c._spec.dtype, "b")
@@ -221,11 +272,23 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     [-1.0, 0.5, 1.0]
     """
     t = x if isinstance(x, Value) else convert(x)
-    if min is None and max is None:
-        check_kind("clip", t._spec.dtype, "iuf")
-        return t
     if max is None:
-        return record(_CLIP_BELOW, *operands("clip", t, min))
+        if min is None:
+            check_kind("clip", t._spec.dtype, "iuf")
+            return t
+        return shortcut(_CLIP_BELOW, _clip_below, t, min)
     if min is None:
-        return record(_CLIP_ABOVE, *operands("clip", t, max))
-    return record(_CLIP, *operands("clip", t, min, max))
+        return shortcut(_CLIP_ABOVE, _clip_above, t, max)
+    return shortcut(_CLIP, _clip, t, min, max)
+
+
+def _clip(x: Any, lo: Any, hi: Any) -> Any:
+    return record(_CLIP, *operands("clip", x, lo, hi))
+
+
+def _clip_below(x: Any, lo: Any) -> Any:
+    return record(_CLIP_BELOW, *operands("clip", x, lo))
+
+
+def _clip_above(x: Any, hi: Any) -> Any:
+    return record(_CLIP_ABOVE, *operands("clip", x, hi))

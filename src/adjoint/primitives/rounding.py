@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._errors import DtypeError, complain
 from .._graph import Op, Primitive, spec
 from .._tensor import Value
 from .._trace import record
@@ -63,7 +64,10 @@ ROUND = Primitive(
 
 @lru_cache(256)
 def _round_op(decimals: int) -> Op:
-    return ROUND.op(decimals=decimals.__index__())
+    try:
+        return ROUND.op(decimals=decimals.__index__())
+    except AttributeError:
+        raise DtypeError(complain("round", "decimals", "an integer", repr(decimals))) from None
 
 
 def round(x: Any, decimals: int = 0) -> Any:

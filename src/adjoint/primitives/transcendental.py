@@ -156,8 +156,15 @@ def _power_slope(x: Any, y: Any, k: int, m: int) -> Any:
     return record(POWER_SLOPE.op(k=k, m=m), x, y)
 
 
+def _power_kernel(x: Any, y: Any) -> Any:
+    if x.dtype.kind == "i" and (y < 0).any():            # 1 / x**-y, whose whole part is 0 but for x = 1 and x = -1
+        one = np.power(x, np.where(y < 0, y & 1, y))
+        return np.where(y < 0, np.where(np.abs(x) == 1, one, 0), one).astype(x.dtype)
+    return np.power(x, y)
+
+
 _POW: Any = elementwise(
-    "pow", 2, wide(np.power), lambda r, x, y: (_power_slope(x, y, 1, 0), _power_slope(x, y, 0, 1)), kinds="iufc",
+    "pow", 2, wide(_power_kernel), lambda r, x, y: (_power_slope(x, y, 1, 0), _power_slope(x, y, 0, 1)), kinds="iufc",
     domain=((0.2, 3.0), (-3.0, 3.0)), oracle="numpy.power", doc="The power x**y.", public=False)
 
 
@@ -215,7 +222,8 @@ def pow(x: Any, y: Any) -> Any:
     exponent (also 2.0 for 2) is taken literally: x**2 is x * x, with the slope 2 * x.
     Derivatives: y * x**(y - 1), which is 0 where y is 0 whatever x is; and x**y * log(x), which is 0 where x is 0 and y
     is not negative, and NaN where x is negative (TensorFlow: 0). x**0 is 1, also at x = 0.
-    Raises ArgumentError for an integer tensor to a negative literal power.
+    An integer to a negative power is 0, but for the bases 1 and -1. Raises ArgumentError for an integer tensor to a
+    negative literal power.
 
     >>> import adjoint as ad
     >>> float(ad.pow(3.0, 2)), float(ad.constant(2.0) ** -1)

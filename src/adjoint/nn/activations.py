@@ -11,18 +11,22 @@ from ..primitives.activation import gelu_exact, gelu_tanh, hard_silu, log_cosh, 
 from ..primitives.convert import convert, identity
 from ..primitives.movement import moveaxis
 from ..primitives.softmax import (
-    log_softmax, logsumexp, sigmoid_cross_entropy_with_logits, softmax, softmax_cross_entropy_with_logits,
+    log_softmax,
+    logsumexp,
+    sigmoid_cross_entropy_with_logits,
+    softmax,
+    softmax_cross_entropy_with_logits,
     sparse_softmax_cross_entropy_with_logits,
 )
 from ..primitives.special import log_sigmoid, sigmoid, softplus
 from ..primitives.transcendental import exp, tanh
 
 __all__ = [
-    "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
-    "leaky_relu", "linear", "log_cosh", "log_sigmoid", "log_softmax", "logsumexp", "mish", "relu", "relu6",
-    "selu", "sigmoid", "sigmoid_cross_entropy_with_logits", "silu", "soft_shrink", "softmax",
-    "softmax_cross_entropy_with_logits", "softplus", "softsign", "sparse_softmax_cross_entropy_with_logits", "squareplus",
-    "swish", "tanh", "tanhshrink", "threshold",
+    "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "leaky_relu", "linear", "log_cosh", "log_sigmoid", "log_softmax", "logsumexp", "mish", "relu",
+    "relu6", "selu", "sigmoid", "sigmoid_cross_entropy_with_logits", "silu", "soft_shrink", "softmax",
+    "softmax_cross_entropy_with_logits", "softplus", "softsign", "sparse_softmax_cross_entropy_with_logits",
+    "squareplus", "swish", "tanh", "tanhshrink", "threshold",
 ]
 
 relu = unary(_a.RELU.op(), "relu", """max(x, 0), elementwise; the derivative at 0 is 0.
@@ -162,7 +166,7 @@ def glu(x: Any, axis: int = -1) -> Any:
     >>> ad.nn.glu(ad.constant([3.0, 0.0])).tolist()
     [1.5]
     """
-    t = x if isinstance(x, Value) else convert(x)
+    t: Any = x if isinstance(x, Value) else convert(x)
     last = axis == -1 or axis == t._spec.ndim - 1
     if not last:
         t = moveaxis(t, axis, -1)

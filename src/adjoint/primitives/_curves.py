@@ -3,12 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import comb, factorial
 from typing import Any
 
 import numpy as np
 
-from .._graph import Op, Primitive
+from .._graph import Primitive
 from .._tensor import Value
 from .._trace import record, unary
 from ._make import docstring, elementwise_infer
@@ -29,7 +28,7 @@ def scipy_special() -> Any:
     return _SPECIAL[0]
 
 
-# ------------------------------------------------------------------------------------------------------------------ wide
+# ----------------------------------------------------------------------------------------------------------------- wide
 
 def wide(formula: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel that evaluates ``formula`` in float64 whatever the dtype, and rounds once."""
@@ -44,7 +43,7 @@ def wide(formula: Callable[..., Any]) -> Callable[..., Any]:
     return kernel
 
 
-# ---------------------------------------------------------------------------------------------------------------- curves
+# --------------------------------------------------------------------------------------------------------------- curves
 
 def curve(
     name: str, kernel: Callable[..., Any], *, doc: str, domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),),
@@ -101,18 +100,11 @@ def curve(
     return function
 
 
-def derivative_of(name: str) -> Callable[..., Op]:
-    """The op of a curve's derivative: derivative_of("erf")(order=1)."""
-    from .._graph import REGISTRY
-
-    return REGISTRY[f"{name}_derivative"].op
-
-
 def tensor(x: Any) -> Any:
     return x if isinstance(x, Value) else convert(x)
 
 
-# ----------------------------------------------------------------------------------------------------------- polynomials
+# ---------------------------------------------------------------------------------------------------------- polynomials
 
 def horner(c: Coefficients, x: Any) -> Any:
     """The polynomial with coefficients ``c`` (constant first) at ``x``."""
@@ -174,7 +166,7 @@ def cotangent_polynomial(n: int) -> Coefficients:
     return times(derive(cotangent_polynomial(n - 1)), (-1.0, 0.0, -1.0))
 
 
-# -------------------------------------------------------------------------------------------------------- exact products
+# ------------------------------------------------------------------------------------------------------- exact products
 
 _SPLIT = 134217729.0                                     # 2**27 + 1
 
@@ -217,17 +209,9 @@ def gaussian(x: Any, rate: float, factor: Any = 1.0) -> Any:
     return np.where(far, factor * root * root, factor * np.exp((-0.5 * rate) * square))
 
 
-# ------------------------------------------------------------------------------------------------------------------ jets
+# ----------------------------------------------------------------------------------------------------------------- jets
 
 Jet = list[Any]                                          # Taylor coefficients, the value first
-
-
-def jet(x: Any, n: int) -> Jet:
-    return [x, 1.0] + [0.0] * (n - 1) if n else [x]
-
-
-def jet_times(a: Jet, b: Jet) -> Jet:
-    return [sum_of([a[i] * b[k - i] for i in range(k + 1)]) for k in range(len(a))]
 
 
 def sum_of(terms: list[Any]) -> Any:
@@ -260,7 +244,3 @@ def jet_power(v: Jet, power: float, value: Any) -> Jet:
 def leibniz(n: int, parts: Callable[[int], Any], x: Any) -> Any:
     """The n-th derivative of x f from the derivatives of f."""
     return n * parts(n - 1) + x * parts(n)
-
-
-__all__ = ["F64", "comb", "curve", "derivative_of", "factorial", "gaussian", "horner", "jet", "jet_power", "jet_sigmoid",
-           "jet_times", "leibniz", "scipy_special", "split", "tensor", "two_product", "two_sum", "wide"]

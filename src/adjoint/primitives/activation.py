@@ -10,13 +10,23 @@ import numpy as np
 from .._graph import Op, Primitive
 from .._trace import record
 from ._curves import (
-    curve, gauss_polynomial, gaussian, horner, jet_power, jet_sigmoid, leibniz, scipy_special, tensor, two_product,
-    two_sum, wide,
+    curve,
+    gauss_polynomial,
+    gaussian,
+    horner,
+    jet_power,
+    jet_sigmoid,
+    leibniz,
+    scipy_special,
+    tensor,
+    two_product,
+    two_sum,
+    wide,
 )
 from ._make import elementwise_infer
 from .special import normal_cdf, sigmoid_kernel
 
-# ------------------------------------------------------------------------------------------------- piecewise linear
+# ----------------------------------------------------------------------------------------------------- piecewise linear
 
 
 def _gate_kernel(t: Any, x: Any, low: float, high: float, below: float, inside: float, above: float) -> Any:
@@ -36,7 +46,7 @@ def _gate_exact(t: Any, x: Any, **p: Any) -> Any:
 
 _gate_wide = wide(_gate_kernel)
 
-GATE = Primitive(
+GATE: Primitive = Primitive(
     "gate", elementwise_infer("gate", ("f", "f"), "same"), _gate_exact,
     partials=lambda y, t, x, **p: (lambda u: record(GATE.op(**p), u, x), None), elementwise=True,
     cases=(lambda rng: ((rng.normal(size=(3, 2)), rng.normal(size=(3, 2))),
@@ -97,11 +107,12 @@ def _select(name: str, keep: Any, doc: str, params: dict[str, Any]) -> Primitive
         cases=(lambda rng: ((rng.uniform(-3.0, 3.0, size=(3, 4)),), dict(params)),), doc=doc)
 
 
-HARD_SHRINK = _select("hard_shrink", lambda x, width: ~(np.abs(x) <= width), "x where |x| > width, else 0.", {"width": 0.5})
+HARD_SHRINK = _select("hard_shrink", lambda x, width: ~(np.abs(x) <= width), "x where |x| > width, else 0.",
+                      {"width": 0.5})
 THRESHOLD = _select("threshold", lambda x, limit, otherwise: ~(x <= limit), "x where x > limit, else a constant.",
                     {"limit": 0.5, "otherwise": -1.0})
 
-# ------------------------------------------------------------------------------------------------------ exponentials
+# --------------------------------------------------------------------------------------------------------- exponentials
 
 
 def _elu_kernel(x: Any, n: int, alpha: float) -> Any:
@@ -138,7 +149,7 @@ selu = curve("selu", _selu_kernel, oracle=lambda x: SELU_SCALE * np.where(x > 0,
              doc="""The self-normalizing elu, 1.0507 (x where positive, else 1.6733 (exp(x) - 1)).
              Klambauer et al., arXiv:1706.02515.""")
 
-# -------------------------------------------------------------------------------------------------------------- gelu
+# ----------------------------------------------------------------------------------------------------------------- gelu
 
 _CUT = 60.0
 _ROOT_HALF, _DENSITY = sqrt(0.5), 1.0 / sqrt(2.0 * pi)
@@ -204,7 +215,7 @@ gelu_tanh = curve("gelu_tanh", _gelu_tanh_kernel,
                   oracle=lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))),
                   doc="x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the approximation of gelu.")
 
-# --------------------------------------------------------------------------------------------- products with sigmoids
+# ----------------------------------------------------------------------------------------------- products with sigmoids
 
 
 def _silu_kernel(x: Any, n: int) -> Any:
@@ -258,7 +269,7 @@ def _mish_kernel(x: Any, n: int) -> Any:
 mish = curve("mish", _mish_kernel, oracle=lambda x: x * np.tanh(np.logaddexp(x, 0)), domain=((-6.0, 6.0),),
              doc="x tanh(softplus(x)). Misra, arXiv:1908.08681.")
 
-# ------------------------------------------------------------------------------------------------------------ others
+# --------------------------------------------------------------------------------------------------------------- others
 
 
 def _softsign_kernel(x: Any, n: int) -> Any:
@@ -337,7 +348,7 @@ SQUAREPLUS = curve("squareplus", _squareplus_kernel, params={"b": 4.0},
                    oracle=lambda x, b: (x + np.sqrt(x * x + b)) / 2, doc="(x + sqrt(x^2 + b)) / 2.")
 
 
-# ------------------------------------------------------------------------------------------------------------ calling
+# -------------------------------------------------------------------------------------------------------------- calling
 
 
 @lru_cache(1024)

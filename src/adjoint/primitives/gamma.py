@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import DtypeError, NotSupportedError, complain
+from .._errors import DtypeError, complain
 from .._graph import Op, Primitive
 from .._trace import hooks, record
 from ._curves import cotangent_polynomial, curve, horner, scipy_special, tensor, wide
@@ -28,20 +28,6 @@ def _primitive(name: str, arity: int, kernel: Any, partials: Any, *, doc: str, d
                      elementwise=True, domain=domain, oracle=oracle, cases=cases, doc=doc)
 
 
-def _unavailable_kernel(x: Any, name: str, argument: str) -> Any:
-    raise NotSupportedError(f"{name}: the derivative with respect to {argument} is not available; pass "
-                            f"stop_gradient({argument}) if it is meant to be constant")
-
-
-_UNAVAILABLE = Primitive(
-    "unavailable", lambda x, name, argument: x, _unavailable_kernel, partials=lambda y, x, name, argument: (None,),
-    elementwise=True, doc="Stands for a derivative that nobody wrote: an error when its value is needed.")
-
-
-def _unavailable(name: str, argument: str, x: Any) -> Any:
-    return record(_UNAVAILABLE.op(name=name, argument=argument), x)
-
-
 def _broadcast(name: str, op: Op, *xs: Any) -> Any:
     """Record an elementwise operation of several arguments, brought to one dtype."""
     ts = list(xs)
@@ -51,7 +37,7 @@ def _broadcast(name: str, op: Op, *xs: Any) -> Any:
     return record(op, *ts)
 
 
-# --------------------------------------------------------------------------------------------------------------- gamma
+# ---------------------------------------------------------------------------------------------------------------- gamma
 
 
 def _cot_pi(x: Any) -> Any:
@@ -82,7 +68,7 @@ def _at_pole(x: Any, n: int) -> Any:
     return np.inf if n % 2 else np.where(x == 0, -np.copysign(np.inf, x), np.nan)
 
 
-_POLYGAMMA = _primitive(
+_POLYGAMMA: Primitive = _primitive(
     "polygamma", 1, lambda x, n: polygamma_kernel(x, n), lambda y, x, n: (record(_POLYGAMMA.op(n=n + 1), x),),
     domain=(), oracle=lambda x, n: scipy_special().polygamma(n, x),
     cases=tuple((lambda rng, n=n: ((rng.uniform(0.5, 4.0, (3, 2)),), {"n": n})) for n in (1, 2, 3)),
@@ -173,7 +159,7 @@ def _gap_kernel(a: Any, b: Any, n: int) -> Any:
     return polygamma_kernel(a, n) - polygamma_kernel(a + b, n)
 
 
-_GAP = _primitive(
+_GAP: Primitive = _primitive(
     "polygamma_gap", 2, _gap_kernel,
     lambda y, a, b, n: (record(_GAP.op(n=n + 1), a, b), negative(record(_POLYGAMMA.op(n=n + 1), a + b))), domain=(),
     cases=(lambda rng: ((rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2))), {"n": 0}),),
@@ -185,7 +171,7 @@ betaln = _elementwise(
     domain=((0.5, 3.0), (0.5, 3.0)), oracle="scipy.special.betaln",
     doc="The logarithm of the beta function, log |Gamma(a) Gamma(b) / Gamma(a + b)|.")
 
-# --------------------------------------------------------------------------------------------------- incomplete gamma
+# ----------------------------------------------------------------------------------------------------- incomplete gamma
 
 
 @lru_cache(2)
@@ -238,13 +224,13 @@ def _density_slope(y: Any, a: Any, x: Any, n: int) -> Any:
     return slope if n == 0 else slope + record(_DENSITY.op(n=n - 1), a, x) * n / x
 
 
-_DENSITY = _primitive(
+_DENSITY: Primitive = _primitive(
     "gamma_density", 2, _density_kernel,
     lambda y, a, x, n: (record(_DENSITY.op(n=n + 1), a, x), _density_slope(y, a, x, n)), domain=(),
     cases=tuple((lambda rng, n=n: ((rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2))), {"n": n}))
                 for n in (0, 1)),
     doc="The density x^(a-1) exp(-x) / Gamma(a) of the gamma distribution, differentiated n times with respect to a.")
-_IGAMMA_SLOPE = _primitive(
+_IGAMMA_SLOPE: Primitive = _primitive(
     "igamma_derivative", 2, _igamma_slope_kernel,
     lambda y, a, x, n: (record(_IGAMMA_SLOPE.op(n=n + 1), a, x), record(_DENSITY.op(n=n), a, x)), domain=(),
     cases=(lambda rng: ((rng.uniform(0.5, 3.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2))), {"n": 1}),),
@@ -262,7 +248,7 @@ igammac = _elementwise(
     domain=((0.5, 3.0), (0.5, 3.0)), oracle="scipy.special.gammaincc",
     doc="The regularized upper incomplete gamma function Q(a, x) = 1 - P(a, x).")
 
-# ---------------------------------------------------------------------------------------------------- incomplete beta
+# ------------------------------------------------------------------------------------------------------ incomplete beta
 
 
 def _mixed_bell(m: int, n: int, cumulant: Callable[[int, int], Any]) -> Any:
@@ -325,13 +311,14 @@ def _beta_case(m: int, n: int) -> Any:
                         {"m": m, "n": n})
 
 
-_BETA_DENSITY = _primitive(
+_BETA_DENSITY: Primitive = _primitive(
     "beta_density", 3, _beta_density_kernel,
     lambda y, a, b, x, m, n: (record(_BETA_DENSITY.op(m=m + 1, n=n), a, b, x),
                               record(_BETA_DENSITY.op(m=m, n=n + 1), a, b, x),
-                              _beta_density_slope(y, a, b, x, m, n)), domain=(), cases=(_beta_case(0, 0), _beta_case(1, 1)),
+                              _beta_density_slope(y, a, b, x, m, n)), domain=(),
+    cases=(_beta_case(0, 0), _beta_case(1, 1)),
     doc="The density of the beta distribution, differentiated m times with respect to a and n times to b.")
-_BETAINC_SLOPE = _primitive(
+_BETAINC_SLOPE: Primitive = _primitive(
     "betainc_derivative", 3, _betainc_slope_kernel,
     lambda y, a, b, x, m, n: (record(_BETAINC_SLOPE.op(m=m + 1, n=n), a, b, x),
                               record(_BETAINC_SLOPE.op(m=m, n=n + 1), a, b, x),
@@ -359,25 +346,56 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
     return _broadcast("betainc", _BETAINC.op(), a, b, x)
 
 
-_ZETA = _primitive(
-    "zeta", 2, lambda s, q: scipy_special().zeta(s, q),
-    lambda y, s, q: (lambda t: _unavailable("zeta", "x", t), negative(multiply(s, record(_ZETA.op(), s + 1.0, q)))),
-    domain=(), oracle="scipy.special.zeta", doc="The Hurwitz zeta function.")
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
+
+
+def _zeta_kernel(s: Any, q: Any, n: int) -> Any:
+    """The n-th derivative in s, by the Euler-Maclaurin formula (DLMF 25.11.28) with Taylor coefficients in s."""
+    if n == 0:
+        return scipy_special().zeta(s, q)
+    steps = 14
+    total: Any = 0.0
+    for k in range(steps):
+        log = np.log(q + k)
+        total = total + (-log) ** n * np.exp(-s * log)
+    w = q + steps
+    log = np.log(w)
+    decay = [(-log) ** j / factorial(j) for j in range(n + 1)]          # of w^-s, over w^-s
+    pole = [(-1.0) ** j / (s - 1.0) ** (j + 1) for j in range(n + 1)]   # of 1 / (s - 1)
+    tail = w * sum(decay[j] * pole[n - j] for j in range(n + 1)) + 0.5 * decay[n]
+    rising: list[Any] = [s, 1.0 + 0.0 * s, *[0.0 * s] * (n - 1)]        # of s (s + 1) ... (s + 2j - 2)
+    for j, b in enumerate(_BERNOULLI, 1):
+        tail = tail + b / factorial(2 * j) * w ** (1.0 - 2 * j) * sum(rising[i] * decay[n - i] for i in range(n + 1))
+        for m in (2 * j - 1, 2 * j):
+            rising = [(s + m) * c + (rising[i - 1] if i else 0.0) for i, c in enumerate(rising)]
+    return np.where((s > 1) & (q > 0), total + factorial(n) * tail * np.exp(-s * log), np.nan)
+
+
+def _zeta_slope(s: Any, q: Any, n: int) -> Any:
+    slope = negative(multiply(s, record(_ZETA.op(n=n), s + 1.0, q)))
+    return slope if n == 0 else slope - record(_ZETA.op(n=n - 1), s + 1.0, q) * float(n)
+
+
+_ZETA: Primitive = _primitive(
+    "zeta", 2, _zeta_kernel, lambda y, s, q, n: (record(_ZETA.op(n=n + 1), s, q), _zeta_slope(s, q, n)), domain=(),
+    cases=tuple((lambda rng, n=n: ((rng.uniform(1.5, 4.0, (3, 2)), rng.uniform(0.5, 3.0, (3, 2))), {"n": n}))
+                for n in (0, 1)),
+    doc="The Hurwitz zeta function, differentiated n times with respect to its first argument.")
 
 
 def zeta(x: Any, q: Any) -> Any:
     """The Hurwitz zeta function, the sum over n >= 0 of (n + q)^(-x).
 
-    The derivative in q is -x zeta(x + 1, q); a gradient in x raises NotSupportedError.
+    The derivative in q is -x zeta(x + 1, q); those in x are sums of their own (Euler-Maclaurin).
 
     >>> import adjoint as ad
     >>> round(float(ad.zeta(2.0, ad.constant(1.0))), 4)
     1.6449
     """
-    return _broadcast("zeta", _ZETA.op(), x, q)
+    return _broadcast("zeta", _ZETA.op(n=0), x, q)
 
 
-# -------------------------------------------------------------------------------------------------------------- Bessel
+# --------------------------------------------------------------------------------------------------------------- Bessel
 
 
 def _bessel(n: int, x: Any, scaled: bool) -> Any:
@@ -424,7 +442,7 @@ bessel_i0e = curve("bessel_i0e", _bessel_scaled(0), domain=((0.5, 3.0),), oracle
 bessel_i1e = curve("bessel_i1e", _bessel_scaled(1), domain=((0.5, 3.0),), oracle="scipy.special.i1e",
                    doc="The scaled Bessel function exp(-|x|) I_1(x).")
 
-# ---------------------------------------------------------------------------------------------------------------- sinc
+# ----------------------------------------------------------------------------------------------------------------- sinc
 
 
 def spherical_kernel(x: Any, n: int) -> Any:

@@ -9,8 +9,8 @@ primitives too and form a closed family, p standing for softmax(x):
     softmax_centre(x, g)   g - <p, g>         the derivative of log_softmax, forward
     softmax_rest(x, g)     g - p sum(g)       the same, transposed
 
-Rows that hold only -inf (masked everywhere) have softmax 0, log_softmax -inf, logsumexp -inf and derivative 0; a row with
-entries +inf shares the probability among them.
+Rows that hold only -inf (masked everywhere) have softmax 0, log_softmax -inf, logsumexp -inf and derivative 0; a row
+with entries +inf shares the probability among them.
 """
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
     "sparse_softmax_cross_entropy_with_logits",
 ]
 
-# ------------------------------------------------------------------------------------------------------------- layout
+# --------------------------------------------------------------------------------------------------------------- layout
 
 
 class _Layout:
@@ -75,7 +75,7 @@ def _layout(x: Any, axes: tuple[int, ...]) -> _Layout:
 
 
 class _Row:
-    """The rows of x prepared in float64: e = exp(x - max), ``others`` = the sum of all but the largest, total = 1 + it."""
+    """The rows of x in float64: e = exp(x - max), ``others`` the sum of all but the largest, total = 1 + others."""
 
     __slots__ = ("d", "e", "lay", "live", "low", "others", "top", "total", "which")
 
@@ -125,7 +125,7 @@ class _Row:
         return logs
 
 
-# ------------------------------------------------------------------------------------------------------------ kernels
+# -------------------------------------------------------------------------------------------------------------- kernels
 
 
 def _softmax_kernel(x: Any, axes: tuple[int, ...]) -> Any:
@@ -255,7 +255,7 @@ def _sparse_slope_kernel(labels: Any, x: Any) -> Any:
     return row.lay.whole(out.astype(x.dtype, copy=False))
 
 
-# --------------------------------------------------------------------------------------------------------- primitives
+# ----------------------------------------------------------------------------------------------------------- primitives
 
 
 def _infer(name: str, arity: int) -> Callable[..., Spec]:
@@ -335,8 +335,7 @@ LOG_SOFTMAX = _make(
 
 LOGSUMEXP = _make(
     "logsumexp", 1, _logsumexp_kernel,
-    infer=lambda x, axes, keepdims: (check_kind("logsumexp", x.dtype, "f"),
-                                     spec(reduced(x.shape, axes, keepdims), x.dtype))[1],
+    infer=lambda x, axes, keepdims: spec(reduced(_infer("logsumexp", 1)(x).shape, axes, keepdims), x.dtype),
     cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,), "keepdims": False}),
            lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (0, 2), "keepdims": True})),
     vjp=lambda g, y, x, axes, keepdims: (
@@ -429,7 +428,8 @@ def _sparse_infer(labels: Spec, x: Spec) -> Spec:
         raise DtypeError(complain(name, "labels", "integers, the numbers of the right classes", labels.dtype.name,
                                   "use softmax_cross_entropy_with_logits for probabilities"))
     if not x.shape or labels.shape != x.shape[:-1]:
-        raise ShapeError(complain(name, "labels", f"of the logits' shape {x.shape} without its last axis", labels.shape))
+        raise ShapeError(complain(name, "labels", f"of the logits' shape {x.shape} without its last axis",
+                                  labels.shape))
     return spec(labels.shape, x.dtype)
 
 
@@ -444,7 +444,7 @@ SPARSE = _make(
     jvp=lambda ts, y, z, x: sum(multiply(ts[1], record(SPARSE_SLOPE.op(), z, x)), -1),
     doc="-log_softmax(logits)[label] along the last axis.")
 
-SPARSE_SLOPE = _make(
+SPARSE_SLOPE: Primitive = _make(
     "sparse_softmax_cross_entropy_slope", 2, _sparse_slope_kernel, cases=(_sparse_case,),
     infer=lambda z, x: (_sparse_infer(z, x), x)[1],
     vjp=lambda u, y, z, x: (None, _spread(x, u, (x._spec.ndim - 1,))),
@@ -471,7 +471,8 @@ def _binary_slope_kernel(z: Any, x: Any) -> Any:
 BINARY_SLOPE = Primitive(
     "sigmoid_cross_entropy_slope", elementwise_infer("sigmoid_cross_entropy_slope", ("f", "f"), "same"),
     wide(_binary_slope_kernel), partials=lambda y, z, x: (-1, sigmoid.primitive.partials(None, x)[0]), elementwise=True,
-    domain=((0.0, 1.0), (-3.0, 3.0)), doc="sigmoid(logits) - labels, as (1 - z) s(x) - z s(-x).")
+    domain=((0.0, 1.0), (-3.0, 3.0)), oracle=lambda z, x: scipy_special().expit(x) - z,
+    doc="sigmoid(logits) - labels, as (1 - z) s(x) - z s(-x).")
 BINARY = Primitive(
     "sigmoid_cross_entropy", elementwise_infer("sigmoid_cross_entropy_with_logits", ("f", "f"), "same"),
     wide(lambda z, x: _weighted(z, _soft(x), _soft(-x))),
@@ -480,7 +481,7 @@ BINARY = Primitive(
     doc="-z log(sigmoid(x)) - (1 - z) log(1 - sigmoid(x)).")
 
 
-# ------------------------------------------------------------------------------------------------------------- public
+# --------------------------------------------------------------------------------------------------------------- public
 
 
 @lru_cache(4096)
@@ -562,8 +563,8 @@ def softmax_cross_entropy_with_logits(labels: Any, logits: Any, axis: int = -1) 
     labels, logits   tensors of one shape; labels are probabilities or weights, and may be differentiated
     axis             the axis of the classes, which is gone from the result
 
-    The loss of a confident prediction is exact down to underflow, and so is its gradient p sum(labels) - labels. A class
-    with label 0 and logit -inf adds 0. Raises ShapeError unless the shapes are equal.
+    The loss of a confident prediction is exact down to underflow, and so is its gradient p sum(labels) - labels. A
+    class with label 0 and logit -inf adds 0. Raises ShapeError unless the shapes are equal.
 
     >>> import adjoint as ad
     >>> float(ad.softmax_cross_entropy_with_logits([0.0, 1.0], ad.constant([0.0, 0.0]))) == 0.6931471824645996

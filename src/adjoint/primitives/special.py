@@ -1,13 +1,11 @@
 """The sigmoid family and the error functions: erf, erfc, erfcx, their inverses, the normal distribution."""
 from __future__ import annotations
 
-from math import factorial, pi, sqrt
+from math import comb, factorial, pi, sqrt
 from typing import Any
 
 import numpy as np
 
-from .._graph import Primitive
-from .._trace import record
 from ._curves import (
     curve,
     gauss_polynomial,
@@ -18,8 +16,8 @@ from ._curves import (
     scipy_special,
     wide,
 )
-from ._make import elementwise, elementwise_infer
-from .arithmetic import multiply, negative
+from ._make import elementwise
+from .arithmetic import negative
 from .gamma import (
     bessel_i0,
     bessel_i0e,
@@ -44,7 +42,7 @@ __all__ = [
     "ndtr", "ndtri", "polygamma", "sigmoid", "sinc", "softplus", "trigamma", "zeta",
 ]
 
-# -------------------------------------------------------------------------------------------------------- sigmoid family
+# ------------------------------------------------------------------------------------------------------- sigmoid family
 
 
 def sigmoid_kernel(x: Any, n: int) -> Any:
@@ -123,7 +121,7 @@ def _entr_kernel(x: Any, n: int) -> Any:
 entr = curve("entr", _entr_kernel, domain=((0.1, 3.0),), oracle="scipy.special.entr",
              doc="The entropy term -x log(x); 0 at 0, -inf below.")
 
-# ------------------------------------------------------------------------------------------------------- error functions
+# ------------------------------------------------------------------------------------------------------ error functions
 
 _ROOT_PI = sqrt(pi)
 _CUT = 60.0                                              # exp(-x^2 / 2) is zero beyond
@@ -219,7 +217,7 @@ def _erfcinv_kernel(x: Any, n: int) -> Any:
 erfcinv = curve("erfcinv", _erfcinv_kernel, domain=((0.1, 1.9),), oracle="scipy.special.erfcinv",
                 doc="The inverse of erfc on (0, 2); infinite at the ends, NaN beyond.")
 
-# --------------------------------------------------------------------------------------------------- normal distribution
+# -------------------------------------------------------------------------------------------------- normal distribution
 
 _ROOT_HALF = sqrt(0.5)
 _DENSITY = 1.0 / sqrt(2.0 * pi)
@@ -265,36 +263,28 @@ def _hazard_kernel(x: Any) -> Any:
                     sqrt(2.0 / pi) / scipy_special().erfcx(-_ROOT_HALF * low))
 
 
-def _hazard_slope_kernel(x: Any) -> Any:
+def _hazard_slope_kernel(x: Any, h: Any) -> Any:
     """-h (x + h), the derivative of h = phi / Phi; in the left tail x + h is sqrt(2) i erfc / erfc."""
-    h = _hazard_kernel(x)
     far = x < -1.0
     z = np.where(far, np.minimum(-_ROOT_HALF * x, 1e150), 3.0)
     return np.where(far, -sqrt(2.0) * h * erfc_ratios(z, 1)[0], np.where(h > 0, -h * (np.minimum(x, 1e150) + h), -h))
 
 
-_HAZARD = Primitive(
-    "log_ndtr_derivative", elementwise_infer("log_ndtr_derivative", ("f",), "same"), wide(_hazard_kernel),
-    partials=lambda y, x: (record(_HAZARD_SLOPE.op(), x),), elementwise=True, domain=((-3.0, 3.0),),
-    doc="The derivative of log_ndtr, phi(x) / Phi(x).")
-_HAZARD_SLOPE = Primitive(
-    "log_ndtr_second_derivative", elementwise_infer("log_ndtr_second_derivative", ("f",), "same"),
-    wide(_hazard_slope_kernel), partials=lambda y, x: (_hazard_curvature(y, x),), elementwise=True,
-    domain=((-3.0, 3.0),), doc="The second derivative of log_ndtr.")
+def _log_ndtr_kernel(x: Any, n: int) -> Any:
+    if n == 0:
+        low = np.minimum(x, -1.0)
+        return np.where(x > -1.0, np.log1p(-normal_cdf(-np.maximum(x, -1.0))),
+                        np.log(0.5 * scipy_special().erfcx(-_ROOT_HALF * low)) - 0.5 * low * low)
+    h = _hazard_kernel(x)
+    if n == 1:
+        return h
+    first = _hazard_slope_kernel(x, h)
+    hs, gs = [h, first], [np.where(h > 0, -first / np.where(h > 0, h, 1.0), x), 1.0 + first]
+    for k in range(1, n - 1):                            # h' = -h g with g = x + h
+        hs.append(-sum(comb(k, j) * hs[j] * gs[k - j] for j in range(k + 1)))
+        gs.append(hs[-1])
+    return hs[n - 1]
 
 
-def _hazard_curvature(slope: Any, x: Any) -> Any:
-    h = record(_HAZARD.op(), x)
-    return negative(multiply(slope, x + h) + multiply(h, slope + 1.0))
-
-
-def _log_ndtr_kernel(x: Any) -> Any:
-    low = np.minimum(x, -1.0)
-    return np.where(x > -1.0, np.log1p(-normal_cdf(-np.maximum(x, -1.0))),
-                    np.log(0.5 * scipy_special().erfcx(-_ROOT_HALF * low)) - 0.5 * low * low)
-
-
-log_ndtr = _elementwise(
-    "log_ndtr", _log_ndtr_kernel, lambda y, x: (record(_HAZARD.op(), x),),
-    oracle="scipy.special.log_ndtr", doc="The logarithm of the normal distribution function, log Phi(x).")
-
+log_ndtr = curve("log_ndtr", _log_ndtr_kernel, oracle="scipy.special.log_ndtr",
+                 doc="The logarithm of the normal distribution function, log Phi(x).")

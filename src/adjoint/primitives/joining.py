@@ -1,6 +1,7 @@
 """Several tensors into one and one into several; repeating; picking along an axis."""
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -393,9 +394,13 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
 # ------------------------------------------------------------------------------------------------ picking along an axis
 
 def _spread_kernel(x: Any, idx: Any, axis: int, size: int) -> Any:
-    out = np.zeros((*x.shape[:axis], size, *x.shape[axis + 1:]), x.dtype)
+    shape = (*x.shape[:axis], size, *x.shape[axis + 1:])
     grid = list(np.ogrid[tuple(slice(n) for n in idx.shape)])
     grid[axis] = idx
+    if x.dtype.kind == "f" and x.size:                   # counting with weights adds up in float64, and faster
+        flat = np.ravel_multi_index(np.broadcast_arrays(*grid), shape).ravel()
+        return np.bincount(flat, x.ravel(), math.prod(shape)).reshape(shape).astype(x.dtype)
+    out = np.zeros(shape, x.dtype)
     np.add.at(out, tuple(grid), x)
     return out
 

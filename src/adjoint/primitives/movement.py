@@ -51,7 +51,7 @@ def _define(name: str, infer: Any, kernel: Any, vjp: Any, shift: Any, **more: An
 # -------------------------------------------------------------------------------------------------------------- reshape
 
 RESHAPE: Primitive = _define(
-    "reshape", lambda x, shape: spec(shape, x.dtype), lambda x, shape: np.reshape(x, shape),
+    "reshape", lambda x, shape: spec(shape, x.dtype), lambda x, shape: x.reshape(shape),
     vjp=lambda g, y, x, shape: (reshape(g, x._spec.shape),),
     shift=lambda x, shape: {"shape": (x._spec.shape[0], *shape)}, oracle=lambda x, shape: np.reshape(x, shape),
     cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"shape": (2, 6)}),
@@ -179,7 +179,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 TRANSPOSE: Primitive = _define(
     "transpose", lambda x, axes: spec(tuple([x.shape[a] for a in axes]), x.dtype),
-    lambda x, axes: np.transpose(x, axes),
+    lambda x, axes: x.transpose(axes),
     vjp=lambda g, y, x, axes: (record(TRANSPOSE.op(axes=_inverse(axes)), g),),
     shift=lambda x, axes: {"axes": (0, *[a + 1 for a in axes])}, oracle=lambda x, axes: np.transpose(x, axes),
     cases=(lambda rng: ((rng.normal(size=(2, 3, 4)),), {"axes": (2, 0, 1)}),),

@@ -13,7 +13,7 @@ from .._tensor import Value
 from .._trace import record
 from ._make import check_kind, install, normalize_axes
 from .arithmetic import add, divide, multiply
-from .broadcast import SUM, add_up, axis_key, for_sums, reduced, restore, spread, wide, widest
+from .broadcast import SUM, add_up, axis_key, for_sums, reduced, restore, spread, widest
 from .complex import conj
 from .convert import cast, convert
 from .creation import full_of
@@ -81,7 +81,8 @@ def _mean_kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     if x.dtype.kind in "biu":
         total = _sum_of(x, axis=axes, keepdims=keepdims, dtype=np.float64)
         return np.true_divide(total, n).astype(np.float32)
-    return np.true_divide(add_up(x, axes, keepdims), n, dtype=wide(x.dtype)).astype(x.dtype)
+    mean = add_up(x, axes, keepdims) / n
+    return mean if mean.dtype is x.dtype else mean.astype(x.dtype)
 
 
 def _mean_vjp(g: Any, y: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> tuple[Any]:

@@ -33,9 +33,9 @@ def _centered(x: Any, axes: tuple[int, ...]) -> Any:
     long = widest(z.dtype)
     if z.dtype.kind == "c" or long == z.dtype or z.dtype != x.dtype:
         for _ in range(1 if z.dtype == np.float64 and x.dtype != z.dtype else 2):
-            z = z - np.true_divide(add_up(z, axes, True), n, dtype=z.dtype)
+            z = z - add_up(z, axes, True) / n
         return z
-    mean = np.true_divide(_sum_of(z, axis=axes, keepdims=True, dtype=long), n)
+    mean = _sum_of(z, axis=axes, keepdims=True, dtype=long) / n
     near = mean.astype(z.dtype)
     return (z - near) - (mean - near).astype(z.dtype)
 
@@ -89,7 +89,7 @@ def _squares(z: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
 
 def _var_kernel(x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> Any:
     total = _squares(_centered(x, axes), axes, keepdims)
-    out = np.true_divide(total, _freedom(x.shape, axes, correction))
+    out = total / _freedom(x.shape, axes, correction)
     return out.astype(x.real.dtype if x.dtype.kind == "c" else x.dtype)
 
 

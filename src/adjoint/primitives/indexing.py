@@ -11,7 +11,7 @@ from .. import _dtypes
 from .._errors import DtypeError, IndexingError, NotSupportedError, ShapeError, TraceError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Tensor, Value, Variable, wrap
-from .._trace import INPUT, local, record
+from .._trace import local, origin_of, record, taped
 from ._make import broadcast_shapes, install
 from .broadcast import broadcast_to
 from .convert import cast, convert
@@ -168,6 +168,8 @@ def _iota_kernel(n: int, ndim: int, axis: int) -> Any:
 
 IOTA = Primitive(
     "iota", lambda n, ndim, axis: spec(tuple(n if k == axis else 1 for k in range(ndim)), _dtypes.int64), _iota_kernel,
+    cases=(lambda rng: ((), {"n": 3, "ndim": 2, "axis": 1}),), oracle=lambda n, ndim, axis: np.expand_dims(
+        np.arange(n), tuple(k for k in range(ndim) if k != axis)),
     doc="The integers 0 .. n-1 along one axis.")
 
 
@@ -645,28 +647,28 @@ def _rebind(x: Tensor, new: Tensor) -> None:
                 variable = entry[0] if trace.scratch else entry
                 if variable._pending is x:
                     variable._pending = old
-                    trace.handles.append(old)
+                    trace.handles.insert(-1, old)        # the last one is the new value's
                 if trace.scratch and entry[1] is x:
                     trace.assigned[n] = (variable, old)
     else:
         old._value = x._value
-    origin = getattr(x, "_origin", None)
+    origin = origin_of(x)
     if origin is not None:
-        old._origin = origin
+        old._origin = x._origin
         if origin[0].kept.get(origin[1]) is x:
             origin[0].kept[origin[1]] = old
+    if hasattr(x, "_origin"):
         del x._origin
-    at = trace.captures.pop(id(x), None)
-    if at is None and x._trace is trace and trace.nodes()[x._idx].op.prim is INPUT:  # type: ignore[union-attr]
-        at = x._idx
-    if at is not None:
-        for n, owner in enumerate(trace.owners):
-            if owner is x:
-                trace.owners[n] = old
-                if trace.inputs[n] is x:
-                    trace.inputs[n] = old
-        if old._trace is not trace:
-            trace.captures[id(old)] = at
+    for held in (trace, *taped):
+        at = held.captures.pop(id(x), None)
+        if at is not None:
+            held.captures[id(old)] = at
+        if at is not None or held is not trace or (not pending and x._trace is trace):
+            for n, owner in enumerate(held.owners):
+                if owner is x:
+                    held.owners[n] = old
+                    if held.inputs[n] is x:
+                        held.inputs[n] = old
     if pending and x._trace is trace:
         trace.handles.pop()                              # x stands in the list already
     else:

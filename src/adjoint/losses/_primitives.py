@@ -1,0 +1,191 @@
+"""What the losses need beyond the primitives: terms whose pieces would cancel, summed in wide precision.
+
+float32 rows are summed in float64 and rounded once; float64 rows whose terms have both signs in long double.
+"""
+from __future__ import annotations
+
+from math import factorial
+from typing import Any
+
+import numpy as np
+
+from .._dtypes import int64
+from .._errors import DtypeError, IndexingError, ShapeError, complain
+from .._graph import Primitive, Spec, spec
+from .._trace import record
+from ..primitives._curves import scipy_special, wide
+from ..primitives._make import check_kind, elementwise_infer
+from ..primitives.arithmetic import add, multiply, negative, reciprocal
+from ..primitives.broadcast import reduced, restore, sum
+from ..primitives.reduction import shifted
+from ..primitives.special import logit
+from ..primitives.transcendental import log, xdivy
+
+Axes = tuple[int, ...]
+_PROBABILITIES = ((0.1, 0.9), (0.1, 0.9))
+
+
+def _rows_infer(name: str) -> Any:
+    def infer(y: Spec, p: Spec, axes: Axes) -> Spec:
+        check_kind(name, p.dtype, "f")
+        if y is not p:
+            raise ShapeError(complain(name, "its tensors", "of one shape and dtype", f"{y} and {p}"))
+        return spec(reduced(p.shape, axes, False), p.dtype)
+
+    return infer
+
+
+def _row_cases() -> Any:
+    def case(shape: tuple[int, ...], axes: Axes) -> Any:
+        return lambda rng: ((rng.uniform(0.1, 1.0, size=shape), rng.uniform(0.1, 1.0, size=shape)), {"axes": axes})
+
+    return case((3, 4), (1,)), case((3, 4), (0,)), case((2, 3, 2), (0, 2))
+
+
+# ------------------------------------------------------------------------------------------------------- cross-entropy
+
+def _cross_kernel(y: Any, p: Any, axes: Axes) -> Any:
+    terms = scipy_special().xlogy(y.astype(np.float64), p.astype(np.float64))
+    return (0.0 - np.add.reduce(terms, axis=axes)).astype(p.dtype)
+
+
+def _cross_vjp(g: Any, out: Any, y: Any, p: Any, axes: Axes) -> Any:
+    g = negative(restore(g, p._spec.shape, axes, False))
+    return multiply(g, log(p)), multiply(g, xdivy(y, p))
+
+
+def _cross_jvp(ts: Any, out: Any, y: Any, p: Any, axes: Axes) -> Any:
+    return _sum_of(None if ts[0] is None else multiply(ts[0], log(p)),
+                   None if ts[1] is None else multiply(ts[1], xdivy(y, p)), axes, -1)
+
+
+def _sum_of(a: Any, b: Any, axes: Axes, sign: int) -> Any:
+    total = b if a is None else a if b is None else add(a, b)
+    total = sum(total, axes)
+    return negative(total) if sign < 0 else total
+
+
+CROSS: Primitive = Primitive(
+    "cross_entropy", _rows_infer("cross_entropy"), _cross_kernel, vjp=_cross_vjp, jvp=_cross_jvp, cases=_row_cases(),
+    batch=shifted(lambda: CROSS), oracle=lambda y, p, axes: -np.sum(y * np.log(p), axis=axes),
+    doc="-sum(y log(p)) over axes; a term with y = 0 is 0.")
+
+
+# ----------------------------------------------------------------------------------------------- Kullback and Leibler
+
+def _divergence_kernel(p: Any, q: Any, axes: Axes) -> Any:
+    more = np.float64 if p.dtype.itemsize < 8 else np.longdouble
+    a, b = p.astype(more), q.astype(more)
+    ratio = a / b
+    near = (ratio > 0.5) & (ratio < 2.0)
+    logs = np.where(near, np.log1p(np.where(near, (a - b) / b, 0)), np.log(ratio))
+    return np.add.reduce(np.where(a == 0, 0, a * logs), axis=axes).astype(p.dtype)
+
+
+def _slope_kernel(p: Any, q: Any) -> Any:
+    ratio = p / q
+    near = (ratio > 0.5) & (ratio < 2.0)
+    tame = np.isfinite(ratio) & (ratio > 1e-290)
+    far = np.where(tame, np.log(ratio), np.log(p) - np.log(q))
+    return np.where(near, np.log1p(np.where(near, (p - q) / q, 0)), far) + 1
+
+
+SLOPE = Primitive(
+    "kl_slope", elementwise_infer("kl_slope", ("f", "f"), "same"), wide(_slope_kernel),
+    partials=lambda r, p, q: (reciprocal(p), negative(reciprocal(q))), elementwise=True, domain=_PROBABILITIES,
+    oracle=lambda p, q: np.log(p / q) + 1, doc="log(p / q) + 1.")
+
+
+def _divergence_vjp(g: Any, out: Any, p: Any, q: Any, axes: Axes) -> Any:
+    g = restore(g, p._spec.shape, axes, False)
+    return multiply(g, record(SLOPE.op(), p, q)), negative(multiply(g, xdivy(p, q)))
+
+
+def _divergence_jvp(ts: Any, out: Any, p: Any, q: Any, axes: Axes) -> Any:
+    return _sum_of(None if ts[0] is None else multiply(ts[0], record(SLOPE.op(), p, q)),
+                   None if ts[1] is None else negative(multiply(ts[1], xdivy(p, q))), axes, 1)
+
+
+DIVERGENCE: Primitive = Primitive(
+    "kl_divergence", _rows_infer("kl_divergence"), _divergence_kernel, vjp=_divergence_vjp, jvp=_divergence_jvp,
+    cases=_row_cases(), batch=shifted(lambda: DIVERGENCE),
+    oracle=lambda p, q, axes: np.sum(p * np.log(p / q), axis=axes),
+    doc="sum(p log(p / q)) over axes; a term with p = 0 is 0.")
+
+
+# ------------------------------------------------------------------------------------------ two classes, probabilities
+
+def _binary_kernel(y: Any, p: Any, n: int, m: int) -> Any:
+    """The n-th derivative in p and m-th in y of -y log(p) - (1 - y) log(1 - p)."""
+    rest = 1.0 - p
+    if m == 0 and n == 0:
+        return 0.0 - np.where(y == 0, 0.0, y * np.log(p)) - np.where(y == 1, 0.0, (1.0 - y) * np.log1p(-p))
+    if m == 0 and n == 1:                                # over a common denominator: no cancellation where p is near y
+        return np.where(y == 1, -1.0 / p, np.where(y == 0, 1.0 / rest, (p - y) / (p * rest)))
+    size = float(factorial(n - 1))
+    sign = -1.0 if n % 2 else 1.0
+    if m == 1:
+        slope = -1.0 / (p * rest) if n == 1 else size * (sign / p ** n - 1.0 / rest ** n)
+        return np.broadcast_to(slope, np.broadcast_shapes(np.shape(y), np.shape(p)))
+    return size * (np.where(y == 0, 0.0, sign * y / p ** n) + np.where(y == 1, 0.0, (1.0 - y) / rest ** n))
+
+
+def _binary_partials(r: Any, y: Any, p: Any, n: int, m: int) -> Any:
+    in_y = None if m else negative(logit(p)) if n == 0 else record(BINARY.op(n=n, m=1), y, p)
+    return in_y, record(BINARY.op(n=n + 1, m=m), y, p)
+
+
+def _binary_oracle(y: Any, p: Any, n: int, m: int) -> Any:
+    f = (lambda y, p: -y * np.log(p) - (1 - y) * np.log(1 - p), lambda y, p: (1 - y) / (1 - p) - y / p,
+         lambda y, p: (1 - y) / (1 - p) ** 2 + y / p ** 2)
+    return f[n](y, p) if m == 0 else -1 / p - 1 / (1 - p)
+
+
+def _binary_case(n: int, m: int) -> Any:
+    return lambda rng: ((rng.uniform(0, 1, size=(3, 4)), rng.uniform(0.1, 0.9, size=(3, 4))), {"n": n, "m": m})
+
+
+BINARY = Primitive(
+    "binary_entropy", elementwise_infer("binary_entropy", ("f", "f"), "same"), wide(_binary_kernel),
+    partials=_binary_partials, elementwise=True, oracle=_binary_oracle,
+    cases=tuple(_binary_case(n, m) for n, m in ((0, 0), (1, 0), (2, 0), (1, 1))),
+    doc="-y log(p) - (1 - y) log(1 - p), or its derivative of order n in p and m in y.")
+
+
+# -------------------------------------------------------------------------------------------------------------- Poisson
+
+def _log_of(y: Any, p: Any) -> Any:
+    return np.where(y == 0, 0.0, y * np.log(p))
+
+
+COUNT_SLOPE = Primitive(
+    "poisson_slope", elementwise_infer("poisson_slope", ("f", "f"), "same"),
+    wide(lambda y, p: np.where(y == 0, 1.0, (p - y) / p)),
+    partials=lambda r, y, p: (negative(reciprocal(p)), xdivy(xdivy(y, p), p)), elementwise=True,
+    domain=((0.0, 3.0), (0.2, 3.0)), oracle=lambda y, p: 1 - y / p, doc="(p - y) / p, and 1 where y is 0.")
+COUNT = Primitive(
+    "poisson_loss", elementwise_infer("poisson", ("f", "f"), "same"), wide(lambda y, p: p - _log_of(y, p)),
+    partials=lambda r, y, p: (negative(log(p)), record(COUNT_SLOPE.op(), y, p)), elementwise=True,
+    domain=((0.1, 3.0), (0.2, 3.0)), oracle=lambda y, p: p - y * np.log(p), doc="p - y log(p).")
+
+
+# --------------------------------------------------------------------------------------------------------------- labels
+
+def _labels_infer(x: Spec, classes: int, operation: str) -> Spec:
+    if x.dtype.kind not in "iu":
+        raise DtypeError(complain(operation, "y_true", "integers, the numbers of the right classes", x.dtype.name,
+                                  "use categorical_crossentropy for probabilities, or cast it"))
+    return spec(x.shape, int64)
+
+
+def _labels_kernel(x: Any, classes: int, operation: str) -> Any:
+    if x.size and not (x.min() >= 0 and x.max() < classes):
+        bad = x[(x < 0) | (x >= classes)].flat[0]
+        raise IndexingError(complain(operation, "y_true", f"in [0, {classes}), the number of classes", int(bad)))
+    return x.astype(np.int64)
+
+
+LABELS = Primitive(
+    "class_labels", _labels_infer, _labels_kernel, elementwise=True, oracle=lambda x, classes, operation: x,
+    cases=(lambda rng: ((rng.integers(0, 4, size=5),), {"classes": 4, "operation": "labels"}),),
+    doc="Class numbers, checked.")

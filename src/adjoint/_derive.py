@@ -379,6 +379,8 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
         return
     op = node.op
     assert op is not None
+    if op.prim is INPUT or op.prim is READ:
+        return
     if len(gs) > 1:
         gs = [bare(g) for g in gs]
     veil = gs[0] if gs[0].__class__ is Veiled else None
@@ -391,10 +393,6 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
     for k in places:
         if (trace, k) not in keep:
             cots.pop((trace, k), None)
-    if op.prim is INPUT or op.prim is READ:
-        for k, g in zip(places, gs):
-            cots[trace, k] = g
-        return
     want = [a in mark for a in node.args]
     if not any(want):
         return

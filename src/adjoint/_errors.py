@@ -15,7 +15,7 @@ from __future__ import annotations
 
 __all__ = [
     "AdjointError", "ArgumentError", "AxisError", "DtypeError", "IndexingError", "NotSupportedError",
-    "SettleError", "ShapeError", "TapeError", "TraceError", "complain",
+    "SettleError", "ShapeError", "TapeError", "TraceError",
 ]
 
 

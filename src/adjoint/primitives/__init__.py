@@ -1,5 +1,5 @@
 """Primitives: one block each, by theme."""
-from . import activation, assignment, indexing, sampling
+from . import activation, indexing, sampling
 from .arithmetic import *
 from .arithmetic import __all__ as _arithmetic
 from .bitwise import *

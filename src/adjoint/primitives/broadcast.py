@@ -40,12 +40,13 @@ def spread(g: Any, shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Any:
 
 
 # By the type's character, since looking it up by name costs microseconds. "E" is ml_dtypes' bfloat16.
-_WIDE = {"e": np.dtype("float32"), "E": np.dtype("float32"), "f": np.dtype("float64"), "F": np.dtype("complex128")}
+_WIDE: dict[str, np.dtype[Any]] = {
+    "e": np.dtype("float32"), "E": np.dtype("float32"), "f": np.dtype("float64"), "F": np.dtype("complex128")}
 
 
 def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype that sums of ``dtype`` are added up in."""
-    return _WIDE.get(dtype.char, dtype)
+    return _WIDE.get(str(dtype.char), dtype)
 
 
 _LONG = np.dtype(np.longdouble if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else np.float64)

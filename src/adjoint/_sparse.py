@@ -7,6 +7,7 @@ import numpy as np
 
 from ._derive import Sparse, rules
 from ._dtypes import DType
+from ._graph import Op
 from ._tensor import Shape, Tensor
 from ._trace import record
 from .primitives import indexing
@@ -17,7 +18,7 @@ from .primitives.joining import concat
 
 __all__ = ["IndexedSlices"]
 
-_DENSE = {}                                              # shape -> Op
+_DENSE: dict[tuple[int, ...], Op] = {}                                              # shape -> Op
 
 
 def dense(indices: Any, values: Any, shape: tuple[int, ...]) -> Any:
@@ -145,7 +146,7 @@ class IndexedSlices:
 
 
 def _is_scalar(x: Any) -> bool:
-    return isinstance(x, (int, float, complex, np.number)) or hasattr(x, "_spec") and not x._spec.shape
+    return isinstance(x, (int, float, complex, np.number)) or (hasattr(x, "_spec") and not x._spec.shape)
 
 
 def as_result(found: Any, source: Any) -> Any:

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import _dtypes
-from .._errors import DtypeError, IndexingError, NotSupportedError, ShapeError, TraceError, complain
+from .._errors import IndexingError, NotSupportedError, ShapeError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
-from .._tensor import Tensor, Value, Variable, wrap
-from .._trace import local, origin_of, record, taped
+from .._tensor import Tensor, Value, wrap
+from .._trace import record
 from ._make import broadcast_shapes, install
 from .broadcast import broadcast_to
-from .convert import cast, convert
-from .creation import zeros_of
+from .convert import convert
 from .movement import reshape, transpose
 
 __all__: list[str] = []
@@ -37,14 +36,14 @@ def _slice(entry: tuple[int, int, int]) -> slice:
 
 
 @lru_cache(65536)
-def _selector(key: Key) -> tuple[Any, ...]:
+def selector(key: Key) -> tuple[Any, ...]:
     """What NumPy indexes with; the ellipsis makes it return an array, never a scalar."""
     return (*[_slice(k) if k.__class__ is tuple else k for k in key], Ellipsis)
 
 
-def _filled(key: Key, idx: tuple[Any, ...]) -> tuple[Any, ...]:
+def filled(key: Key, idx: tuple[Any, ...]) -> tuple[Any, ...]:
     it = iter(idx)
-    return tuple([next(it) if k is TENSOR or k == TENSOR else k for k in _selector(key)])
+    return tuple([next(it) if k is TENSOR or k == TENSOR else k for k in selector(key)])
 
 
 def _is_tensor(entry: Any) -> bool:
@@ -79,7 +78,7 @@ def selected(shape: Shape, key: Key, index_shape: Shape | None) -> Shape:
     return (*out[:at], *index_shape, *out[at:])
 
 
-def _index_shape(name: str, idx: tuple[Spec, ...]) -> Shape | None:
+def shape_of_indices(name: str, idx: tuple[Spec, ...]) -> Shape | None:
     if not idx:
         return None
     for s in idx:
@@ -96,18 +95,18 @@ def _take_axis(key: Key) -> int:
 
 def _index_kernel(x: Any, *idx: Any, key: Key) -> Any:
     if not idx:
-        return x[_selector(key)]
+        return x[selector(key)]
     try:
         axis = _take_axis(key)
         if axis == 0 and x.__class__ is np.ndarray and x.shape[0]:
             return np.asarray(x.take(idx[0], 0))
-        return x[_filled(key, idx)]
+        return x[filled(key, idx)]
     except IndexError as error:
         raise IndexingError(f"index: an index is outside the tensor of shape {x.shape}: {error}") from None
 
 
-def _index_infer(x: Spec, *idx: Spec, key: Key) -> Spec:
-    return spec(selected(x.shape, key, _index_shape("index", idx)), x.dtype)
+def index_infer(x: Spec, *idx: Spec, key: Key) -> Spec:
+    return spec(selected(x.shape, key, shape_of_indices("index", idx)), x.dtype)
 
 
 def _index_vjp(g: Any, y: Any, x: Any, *idx: Any, key: Key) -> tuple[Any, ...]:
@@ -128,7 +127,7 @@ def SparseRows(indices: Any, values: Any, shape: Shape) -> Any:
 sparse_rows: list[Any] = [lambda indices, values, shape: unindex(values, (TENSOR,), (indices,), shape)]
 
 
-def _front(x: Any, axis: int | None) -> Any:
+def fronted(x: Any, axis: int | None) -> Any:
     """The batch axis moved to the front."""
     if not axis:
         return x
@@ -138,7 +137,7 @@ def _front(x: Any, axis: int | None) -> Any:
 
 def to_front(t: Any, axis: int | None, size: int) -> Any:
     """The batch axis in front, made where there is none."""
-    return broadcast_to(t, (size, *t._spec.shape)) if axis is None else _front(t, axis)
+    return broadcast_to(t, (size, *t._spec.shape)) if axis is None else fronted(t, axis)
 
 
 def align(idx: tuple[Any, ...], axes: Any, rank: int) -> list[Any]:
@@ -146,14 +145,14 @@ def align(idx: tuple[Any, ...], axes: Any, rank: int) -> list[Any]:
     out = []
     for t, a in zip(idx, axes):
         if a is not None:
-            t = _front(t, a)
+            t = fronted(t, a)
             shape = t._spec.shape
             t = reshape(t, (shape[0], *[1] * (rank - len(shape) + 1), *shape[1:]))
         out.append(t)
     return out
 
 
-def _rank(idx: tuple[Any, ...], axes: Any) -> int:
+def rank_of(idx: tuple[Any, ...], axes: Any) -> int:
     return max((t._spec.ndim - (a is not None) for t, a in zip(idx, axes)), default=0)
 
 
@@ -173,7 +172,7 @@ IOTA = Primitive(
     doc="The integers 0 .. n-1 along one axis.")
 
 
-def _batched_key(key: Key, idx: list[Any], rank: int, size: int, data: bool, some: bool) -> tuple[Key, list[Any]]:
+def batched_key(key: Key, idx: list[Any], rank: int, size: int, data: bool, some: bool) -> tuple[Key, list[Any]]:
     """The key (and index tensors) for a batch axis in front of the data and, with ``some``, of index tensors."""
     if not data:
         return key, idx
@@ -182,7 +181,7 @@ def _batched_key(key: Key, idx: list[Any], rank: int, size: int, data: bool, som
     return (TENSOR, *key), [iota(size, rank + 1), *idx]
 
 
-def _result_axis(key: Key, index_rank: int, data: bool) -> int:
+def result_axis(key: Key, index_rank: int, data: bool) -> int:
     """Where the batch axis stands in the result when only the data (or only the indices) are batched."""
     if data:
         return index_rank if apart(key) else 0
@@ -195,7 +194,7 @@ def _first(key: Key) -> int:
     return next(n for n, k in enumerate(key) if k.__class__ in (int, str))
 
 
-def _settle_order(key: Key, index_rank: int) -> tuple[int, ...] | None:
+def settle_order(key: Key, index_rank: int) -> tuple[int, ...] | None:
     """Both batched: the index axes come first with the batch axis leading; the order that puts them back, or None."""
     if apart(key):
         return None
@@ -208,14 +207,14 @@ def _settle_order(key: Key, index_rank: int) -> tuple[int, ...] | None:
 def _index_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
     x, idx = args[0], args[1:]
     data, some = axes[0] is not None, any(a is not None for a in axes[1:])
-    rank = _rank(idx, axes[1:])
-    x = _front(x, axes[0]) if data else x
+    rank = rank_of(idx, axes[1:])
+    x = fronted(x, axes[0]) if data else x
     idx = align(idx, axes[1:], rank)
-    wide, tensors = _batched_key(key, idx, rank, x._spec.shape[0] if data else 0, data, some)
+    wide, tensors = batched_key(key, idx, rank, x._spec.shape[0] if data else 0, data, some)
     y = record(INDEX.op(key=wide), x, *tensors)
     if not (data and some):
-        return y, _result_axis(key, rank, data)
-    order = _settle_order(key, rank)
+        return y, result_axis(key, rank, data)
+    order = settle_order(key, rank)
     if order is not None:
         y = transpose(y, (*order, *range(len(order), y._spec.ndim)))
     return y, 0
@@ -232,8 +231,8 @@ def _index_cases() -> tuple[Any, ...]:
 
 
 INDEX = Primitive(
-    "index", _index_infer, _index_kernel, vjp=_index_vjp, linear=(0,), batch=_index_batch, cases=_index_cases(),
-    oracle=lambda x, *idx, key: x[_filled(key, idx)], doc="The part of a tensor that a key selects.")
+    "index", index_infer, _index_kernel, vjp=_index_vjp, linear=(0,), batch=_index_batch, cases=_index_cases(),
+    oracle=lambda x, *idx, key: x[filled(key, idx)], doc="The part of a tensor that a key selects.")
 
 # --------------------------------------------------------------------------------------------- the transpose of indexing
 
@@ -253,16 +252,16 @@ def scatter_add(z: Any, key: Key, idx: tuple[Any, ...], g: Any) -> Any:
         return (z + added.reshape(shape)).astype(dtype)
     if dtype.itemsize == 2 and dtype.kind in "fV":
         wide = z.astype(np.float32)
-        np.add.at(wide, _filled(key, idx), g.astype(np.float32))
+        np.add.at(wide, filled(key, idx), g.astype(np.float32))
         return wide.astype(dtype)
-    np.add.at(z, _filled(key, idx), g)
+    np.add.at(z, filled(key, idx), g)
     return z
 
 
 def _unindex_kernel(g: Any, *idx: Any, key: Key, shape: Shape) -> Any:
     z = np.zeros(shape, g.dtype)
     if not idx:
-        z[_selector(key)] = g
+        z[selector(key)] = g
         return z
     try:
         return scatter_add(z, key, idx, np.asarray(g))
@@ -271,7 +270,7 @@ def _unindex_kernel(g: Any, *idx: Any, key: Key, shape: Shape) -> Any:
 
 
 def _unindex_infer(g: Spec, *idx: Spec, key: Key, shape: Shape) -> Spec:
-    part = selected(shape, key, _index_shape("scatter", idx))
+    part = selected(shape, key, shape_of_indices("scatter", idx))
     if g.shape != part:
         raise ShapeError(complain("scatter", "updates", f"of shape {part} for indices and a result of shape {shape}", g.shape))
     return spec(shape, g.dtype)
@@ -280,13 +279,13 @@ def _unindex_infer(g: Spec, *idx: Spec, key: Key, shape: Shape) -> Spec:
 def _unindex_batch(args: Any, axes: Any, key: Key, shape: Shape) -> tuple[Any, int]:
     g, idx = args[0], args[1:]
     some = any(a is not None for a in axes[1:])
-    rank = _rank(idx, axes[1:])
+    rank = rank_of(idx, axes[1:])
     size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
     g = to_front(g, axes[0], size)
     tensors = align(idx, axes[1:], rank)
-    wide, tensors = _batched_key(key, tensors, rank, size, True, some)
+    wide, tensors = batched_key(key, tensors, rank, size, True, some)
     if some:
-        order = _settle_order(key, rank)
+        order = settle_order(key, rank)
         if order is not None:
             order = (*order, *range(len(order), g._spec.ndim))
             g = transpose(g, tuple(order.index(k) for k in range(len(order))))
@@ -305,7 +304,7 @@ def _unindex_cases() -> tuple[Any, ...]:
 
 def _unindex_oracle(g: Any, *idx: Any, key: Key, shape: Shape) -> Any:
     z = np.zeros(shape)
-    np.add.at(z, _filled(key, idx), g)
+    np.add.at(z, filled(key, idx), g)
     return z
 
 
@@ -323,114 +322,6 @@ def index_op(x: Any, key: Key, idx: tuple[Any, ...] = ()) -> Any:
 def unindex(g: Any, key: Key, idx: tuple[Any, ...], shape: Shape) -> Any:
     return record(UNINDEX.op(key=key, shape=shape), g, *idx)
 
-
-# ---------------------------------------------------------------------------------------------------- setting of a part
-
-
-def _set_infer(x: Spec, v: Spec, *idx: Spec, key: Key) -> Spec:
-    part = selected(x.shape, key, _index_shape("setitem", idx))
-    if v.dtype is not x.dtype:
-        raise DtypeError(complain("setitem", "the value", f"of dtype {x.dtype.name}", v.dtype.name, "cast it first"))
-    if broadcast_or_none(v.shape, part) != part:
-        raise ShapeError(complain("setitem", "the value", f"of a shape that broadcasts to {part}", v.shape))
-    return x
-
-
-def broadcast_or_none(a: Shape, b: Shape) -> Shape | None:
-    try:
-        return broadcast_shapes("setitem", a, b)
-    except ShapeError:
-        return None
-
-
-def _set_kernel(x: Any, v: Any, *idx: Any, key: Key) -> Any:
-    out = np.array(x)
-    try:
-        out[_filled(key, idx) if idx else _selector(key)] = v
-    except IndexError as error:
-        raise IndexingError(f"setitem: an index is outside the tensor of shape {out.shape}: {error}") from None
-    return out
-
-
-def _set_vjp(g: Any, y: Any, x: Any, v: Any, *idx: Any, key: Key) -> tuple[Any, ...]:
-    none = zeros_of(spec((), g._spec.dtype))
-    gx = record(SET.op(key=key), g, none, *idx)
-    gv = record(PICK.op(key=key), g, *idx) if idx else index_op(g, key)
-    return (gx, gv, *[None] * len(idx))
-
-
-def _set_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
-    (x, v), idx = args[:2], args[2:]
-    some = any(a is not None for a in axes[2:])
-    rank = _rank(idx, axes[2:])
-    size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
-    x = to_front(x, axes[0], size)
-    bare = tuple(t._spec.shape[:a] + t._spec.shape[a + 1:] if a is not None else t._spec.shape
-                 for t, a in zip(idx, axes[2:]))
-    part = selected(x._spec.shape[1:], key, broadcast_shapes("setitem", *bare) if bare else None)
-    if axes[1] is not None:
-        v = _front(v, axes[1])
-        v = reshape(v, (size, *[1] * (len(part) + 1 - v._spec.ndim), *v._spec.shape[1:]))
-    v = broadcast_to(v, (size, *part))
-    tensors = align(idx, axes[2:], rank)
-    wide, tensors = _batched_key(key, tensors, rank, size, True, some)
-    if some:
-        order = _settle_order(key, rank)
-        if order is not None:
-            order = (*order, *range(len(order), v._spec.ndim))
-            v = transpose(v, tuple(order.index(k) for k in range(len(order))))
-    elif idx and apart(key):
-        v = transpose(v, (*range(1, rank + 1), 0, *range(rank + 1, v._spec.ndim)))
-    return record(SET.op(key=wide), x, v, *tensors), 0
-
-
-SET = Primitive(
-    "setitem", _set_infer, _set_kernel, vjp=_set_vjp, linear=(0, 1), joint=True, batch=_set_batch,
-    oracle=lambda x, v, *idx, key: _set_kernel(x, v, *idx, key=key),
-    cases=(lambda rng: ((rng.normal(size=(4, 3)), rng.normal(size=(3,))), {"key": ((0, 3, 2),)}),
-           lambda rng: ((rng.normal(size=(4, 3)), rng.normal(size=(3, 1)), np.array([0, 2, 3])), {"key": (TENSOR,)}),
-           lambda rng: ((rng.normal(size=(4,)), rng.normal(size=(3,)), np.array([0, 2, 2])), {"key": (TENSOR,)})),
-    doc="A tensor with the part that a key selects replaced; of several values for one place the last one stays.")
-
-
-def _winners(shape: Shape, key: Key, idx: tuple[Any, ...], part: Shape) -> Any:
-    order = np.arange(int(np.prod(part))).reshape(part)
-    last = np.zeros(shape, np.int64)
-    last[_filled(key, idx)] = order
-    return last[_filled(key, idx)] == order
-
-
-def _pick_kernel(g: Any, *idx: Any, key: Key) -> Any:
-    part = g[_filled(key, idx)]
-    return np.where(_winners(g.shape, key, idx, part.shape), part, np.zeros((), g.dtype))
-
-
-def _pick_vjp(h: Any, y: Any, g: Any, *idx: Any, key: Key) -> tuple[Any, ...]:
-    return (record(SET.op(key=key), zeros_of(g._spec), h, *idx), *[None] * len(idx))
-
-
-def _pick_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
-    g, idx = args[0], args[1:]
-    some = any(a is not None for a in axes[1:])
-    rank = _rank(idx, axes[1:])
-    size = next(t._spec.shape[a] for t, a in zip(args, axes) if a is not None)
-    g = to_front(g, axes[0], size)
-    tensors = align(idx, axes[1:], rank)
-    wide, tensors = _batched_key(key, tensors, rank, size, True, some)
-    y = record(PICK.op(key=wide), g, *tensors)
-    if not some:
-        return y, _result_axis(key, rank, True)
-    order = _settle_order(key, rank)
-    if order is not None:
-        y = transpose(y, (*order, *range(len(order), y._spec.ndim)))
-    return y, 0
-
-
-PICK = Primitive(
-    "pick", _index_infer, _pick_kernel, vjp=_pick_vjp, linear=(0,), batch=_pick_batch,
-    cases=(lambda rng: ((rng.normal(size=(4, 2)), np.array([0, 2, 2])), {"key": (TENSOR,)}),),
-    oracle=lambda g, *idx, key: _pick_kernel(g, *idx, key=key),
-    doc="Indexing that gives zero where a later index names the same place: the transpose of setting a part.")
 
 # --------------------------------------------------------------------------------------------------------- x[key] itself
 
@@ -613,111 +504,3 @@ def _iterate(x: Any) -> Iterator[Any]:
 
 install("__getitem__", getitem)
 install("__iter__", _iterate)
-
-# -------------------------------------------------------------------------------------------------------- x[key] = value
-
-
-def updated(x: Any, key: Any, value: Any) -> Any:
-    """``x`` with the part that ``key`` selects replaced by ``value``, as a new tensor."""
-    parsed, tensors = parse(x, key)
-    dtype = x._spec.dtype
-    v = value if isinstance(value, Value) else convert(value, dtype, True)
-    have = v._spec.dtype
-    if have is not dtype:
-        if "biufc".index(have.kind.replace("u", "i")) > "biufc".index(dtype.kind.replace("u", "i")):
-            raise DtypeError(complain("setitem", "the value", f"of a dtype that {dtype.name} holds", have.name,
-                                      "cast the value, or the tensor before"))
-        v = cast(v, dtype)
-    rank = len(selected(x._spec.shape, parsed, _index_shape("setitem", tuple(t._spec for t in tensors))))
-    extra = v._spec.ndim - rank
-    if extra > 0 and all(n == 1 for n in v._spec.shape[:extra]):
-        v = reshape(v, v._spec.shape[extra:])
-    return record(SET.op(key=parsed), x, v, *tensors)
-
-
-def _rebind(x: Tensor, new: Tensor) -> None:
-    """Make the handle ``x`` refer to ``new``; what was recorded with the old value keeps it through a handle of its own."""
-    trace = local.trace
-    old = Tensor.__new__(Tensor)
-    old._trace, old._idx, old._spec = x._trace, x._idx, x._spec
-    pending = not hasattr(x, "_value")
-    if pending:
-        if x._trace is trace:
-            for n, entry in enumerate(trace.assigned):
-                variable = entry[0] if trace.scratch else entry
-                if variable._pending is x:
-                    variable._pending = old
-                    trace.handles.insert(-1, old)        # the last one is the new value's
-                if trace.scratch and entry[1] is x:
-                    trace.assigned[n] = (variable, old)
-    else:
-        old._value = x._value
-    origin = origin_of(x)
-    if origin is not None:
-        old._origin = x._origin
-        if origin[0].kept.get(origin[1]) is x:
-            origin[0].kept[origin[1]] = old
-    if hasattr(x, "_origin"):
-        del x._origin
-    for held in (trace, *taped):
-        at = held.captures.pop(id(x), None)
-        if at is not None:
-            held.captures[id(old)] = at
-        if at is not None or held is not trace or (not pending and x._trace is trace):
-            for n, owner in enumerate(held.owners):
-                if owner is x:
-                    held.owners[n] = old
-                    if held.inputs[n] is x:
-                        held.inputs[n] = old
-    if pending and x._trace is trace:
-        trace.handles.pop()                              # x stands in the list already
-    else:
-        trace.handles[-1] = x
-    if not pending:
-        del x._value
-    x._trace, x._idx, x._spec = new._trace, new._idx, new._spec
-
-
-def setitem(x: Any, key: Any, value: Any) -> None:
-    if not isinstance(x, Tensor):
-        raise NotSupportedError(f"{x.name}[...] = value would hide a change of state; use {x.name}[...].assign(value)")
-    trace = local.trace
-    if trace.scratch and x._trace is not trace and not hasattr(x, "_value"):
-        raise TraceError("setitem: the tensor was computed outside the function that is being traced; copy it first, for "
-                         "example with x + 0")
-    new = updated(x, key, value)
-    _rebind(x, new)
-
-
-install("__setitem__", setitem)
-
-
-class VariableSlice(Tensor):
-    """A part of a variable: a tensor that can also be assigned to."""
-
-    __slots__ = ("_key", "_variable")
-
-    def assign(self, value: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Variable:
-        """Give this part of the variable a new value."""
-        return self._variable.assign(updated(self._variable, self._key, value))  # type: ignore[no-any-return]
-
-    def assign_add(self, value: Any, use_locking: bool = False, name: str | None = None,
-                   read_value: bool = True) -> Variable:
-        """Add to this part of the variable."""
-        return self.assign(getitem(self._variable, self._key) + value)
-
-    def assign_sub(self, value: Any, use_locking: bool = False, name: str | None = None,
-                   read_value: bool = True) -> Variable:
-        """Subtract from this part of the variable."""
-        return self.assign(getitem(self._variable, self._key) - value)
-
-
-def _variable_getitem(v: Variable, key: Any) -> VariableSlice:
-    t = getitem(v, key)
-    part = VariableSlice.__new__(VariableSlice)
-    part._trace, part._idx, part._spec, part._variable, part._key = t._trace, t._idx, t._spec, v, key
-    t._trace.handles[-1] = part
-    return part
-
-
-Variable.__getitem__ = _variable_getitem  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Gathering and scattering by index tensors, padding, one-hot rows, and updates of a variable's parts."""
+"""Gathering and scattering by index tensors, and updates of a variable's parts."""
 from __future__ import annotations
 
 from functools import lru_cache
@@ -6,27 +6,38 @@ from typing import Any
 
 import numpy as np
 
-from .. import _dtypes
-from .._dtypes import DType, as_dtype
-from .._errors import IndexingError, NotSupportedError, ShapeError, complain
+from .._dtypes import DType
+from .._errors import IndexingError, ShapeError, complain
 from .._graph import Primitive, Shape, Spec, spec
 from .._tensor import Tensor, Value, Variable, wrap
 from .._trace import record
 from ._make import broadcast_shapes, normalize_axis
 from .arithmetic import add, multiply, subtract
+from .assignment import SET
 from .broadcast import broadcast_to
 from .convert import cast, convert
-from .creation import ones_of, zeros_of
+from .creation import zeros_of
 from .indexing import (
-    INDEX, SET, TENSOR, UNINDEX, Key, align, check_range, getitem, index_op, iota, normal_key, scatter_add, selected, to_front,
+    INDEX,
+    TENSOR,
+    UNINDEX,
+    Key,
+    align,
+    check_range,
+    getitem,
+    index_op,
+    iota,
+    normal_key,
+    selected,
+    to_front,
     unindex,
 )
 from .movement import as_shape, reshape, transpose
 
 __all__ = [
-    "boolean_mask", "dynamic_partition", "dynamic_stitch", "gather", "gather_nd", "one_hot", "pad", "put_along_axis",
-    "scatter", "take", "take_along_axis", "tensor_scatter_add", "tensor_scatter_max", "tensor_scatter_min",
-    "tensor_scatter_sub", "tensor_scatter_update",
+    "boolean_mask", "dynamic_partition", "dynamic_stitch", "gather", "gather_nd", "put_along_axis", "scatter", "take",
+    "take_along_axis", "tensor_scatter_add", "tensor_scatter_max", "tensor_scatter_min", "tensor_scatter_sub",
+    "tensor_scatter_update",
 ]
 
 
@@ -417,177 +428,6 @@ def tensor_scatter_min(tensor: Any, indices: Any, updates: Any, name: str | None
     """
     t, key, parts, u = _tensor_scatter("tensor_scatter_min", tensor, indices, updates)
     return record(EXTREME.op(key=key, largest=False), t, u, *parts)
-
-
-# --------------------------------------------------------------------------------------------------------------- pad
-
-Widths = tuple[tuple[int, int], ...]
-_MODES = {"constant": "constant", "reflect": "reflect", "symmetric": "symmetric", "edge": "edge"}
-
-
-def _pad_infer(x: Spec, widths: Widths, mode: str, value: Any) -> Spec:
-    return spec(tuple(n + a + b for n, (a, b) in zip(x.shape, widths)), x.dtype)
-
-
-def _pad_kernel(x: Any, widths: Widths, mode: str, value: Any) -> Any:
-    if mode == "constant":
-        out = np.full([n + a + b for n, (a, b) in zip(x.shape, widths)], value, x.dtype)
-        out[tuple([slice(a, a + n) for n, (a, _) in zip(x.shape, widths)])] = x
-        return out
-    return np.pad(x, widths, mode=mode)  # type: ignore[call-overload]
-
-
-def _inner(shape: Shape, widths: Widths) -> Key:
-    return normal_key(tuple(n + a + b for n, (a, b) in zip(shape, widths)),
-                      tuple((a, a + n, None) for n, (a, _) in zip(shape, widths)))
-
-
-def _pad_vjp(g: Any, y: Any, x: Any, widths: Widths, mode: str, value: Any) -> tuple[Any]:
-    if mode == "constant":
-        return (index_op(g, _inner(x._spec.shape, widths)),)
-    return (record(FOLD.op(widths=widths, mode=mode), g),)
-
-
-def _pad_batch(args: Any, axes: Any, widths: Widths, mode: str, value: Any) -> tuple[Any, int]:
-    k = axes[0]
-    return record(PAD.op(widths=(*widths[:k], (0, 0), *widths[k:]), mode=mode, value=value), args[0]), k
-
-
-PAD = Primitive(
-    "pad", _pad_infer, _pad_kernel, vjp=_pad_vjp, batch=_pad_batch,
-    jvp=lambda ts, y, x, widths, mode, value: record(PAD.op(widths=widths, mode=mode, value=0), ts[0]),
-    oracle=lambda x, widths, mode, value: np.pad(x, widths, mode=mode, **(
-        {"constant_values": value} if mode == "constant" else {})),
-    cases=tuple(
-        (lambda mode, value: lambda rng: ((rng.normal(size=(3, 4)),), {"widths": ((1, 2), (0, 2)), "mode": mode,
-                                                                       "value": value}))(mode, value)
-        for mode, value in (("constant", 0), ("constant", 2.5), ("reflect", 0), ("symmetric", 0), ("edge", 0))),
-    doc="A tensor with a border around it.")
-
-
-def _fold_kernel(g: Any, widths: Widths, mode: str) -> Any:
-    for axis, (a, b) in enumerate(widths):
-        if a or b:
-            n = g.shape[axis] - a - b
-            source = np.pad(np.arange(n), (a, b), mode=mode)  # type: ignore[call-overload]
-            z = np.zeros((n, *np.moveaxis(g, axis, 0).shape[1:]), g.dtype)
-            g = np.moveaxis(scatter_add(z, (TENSOR,), (source,), np.moveaxis(g, axis, 0)), 0, axis)
-    return g
-
-
-def _fold_vjp(h: Any, y: Any, g: Any, widths: Widths, mode: str) -> tuple[Any]:
-    return (record(PAD.op(widths=widths, mode=mode, value=0), h),)
-
-
-def _fold_batch(args: Any, axes: Any, widths: Widths, mode: str) -> tuple[Any, int]:
-    k = axes[0]
-    return record(FOLD.op(widths=(*widths[:k], (0, 0), *widths[k:]), mode=mode), args[0]), k
-
-
-FOLD = Primitive(
-    "fold_border", lambda g, widths, mode: spec(tuple(n - a - b for n, (a, b) in zip(g.shape, widths)), g.dtype),
-    _fold_kernel, vjp=_fold_vjp, linear=(0,), batch=_fold_batch, oracle=_fold_kernel,
-    cases=(lambda rng: ((rng.normal(size=(6, 6)),), {"widths": ((1, 2), (0, 2)), "mode": "reflect"}),),
-    doc="A border added back onto the elements it was copied from: the transpose of padding.")
-
-
-def pad(x: Any, paddings: Any, mode: str = "constant", constant_values: Any = 0, name: str | None = None) -> Any:
-    """``x`` with a border of ``paddings[k] = (before, after)`` elements on each axis k.
-
-    paddings         a pair for each axis; a single pair or number serves all axes
-    mode             "constant", "reflect" (without the edge), "symmetric" (with it) or "edge", in any case
-    constant_values  number or scalar tensor that fills a constant border
-
-    Raises ShapeError for paddings that are negative, of the wrong number, or wider than what is reflected.
-
-    >>> import adjoint as ad
-    >>> ad.pad(ad.Tensor([1., 2., 3.]), [(1, 2)], mode="reflect").tolist()
-    [2.0, 1.0, 2.0, 3.0, 2.0, 1.0]
-    """
-    t = tensor(x)
-    how = _MODES.get(mode.lower() if isinstance(mode, str) else "")
-    if how is None:
-        raise NotSupportedError(complain("pad", "mode", "'constant', 'reflect', 'symmetric' or 'edge'", repr(mode)))
-    n = t._spec.ndim
-    given = np.asarray(paddings._look() if isinstance(paddings, Value) else paddings)
-    if given.dtype.kind not in "iu" and given.size:
-        raise ShapeError(complain("pad", "paddings", "integers", paddings))
-    if given.size == 1 or given.shape == (2,):
-        given = np.broadcast_to(given if given.size == 2 else given.reshape(()), (n, 2))
-    if given.shape != (n, 2) and not (given.size == 0 and n == 0):
-        raise ShapeError(complain("pad", "paddings", f"a pair for each of the {n} axes", f"shape {given.shape}"))
-    widths = tuple((int(a), int(b)) for a, b in given)
-    for size, pair in zip(t._spec.shape, widths):
-        limit = size - 1 if how == "reflect" else size
-        if min(pair) < 0 or (how in ("reflect", "symmetric") and max(pair) > limit) or (how == "edge" and not size and max(pair)):
-            raise ShapeError(complain("pad", "paddings", "not negative" if min(pair) < 0 else f"at most {limit} on an axis of "
-                                      f"length {size}", pair))
-    if how != "constant":
-        return record(PAD.op(widths=widths, mode=how, value=0), t)
-    if isinstance(constant_values, (Value, np.ndarray)):
-        c = cast(constant_values, t._spec.dtype)
-        border = subtract(1, record(PAD.op(widths=widths, mode=how, value=0), ones_of(t._spec)))
-        return add(record(PAD.op(widths=widths, mode=how, value=0), t), multiply(border, c))
-    value = constant_values.item() if isinstance(constant_values, np.generic) else constant_values
-    return record(PAD.op(widths=widths, mode=how, value=value), t)
-
-
-# ----------------------------------------------------------------------------------------------------------- one_hot
-
-def _one_hot_kernel(i: Any, depth: int, axis: int, on: Any, off: Any, dtype: DType) -> Any:
-    hit = np.expand_dims(np.asarray(i), axis) == np.arange(depth).reshape([-1 if k == axis else 1 for k in range(i.ndim + 1)])
-    return np.where(hit, dtype.np.type(on), dtype.np.type(off))
-
-
-def _one_hot_batch(args: Any, axes: Any, depth: int, axis: int, **rest: Any) -> tuple[Any, int]:
-    k = axes[0]
-    moved = axis + 1 if axis > k else axis
-    y = record(ONE_HOT.op(depth=depth, axis=moved if axis > k else axis, **rest), args[0])
-    return y, k + 1 if axis <= k else k
-
-
-ONE_HOT = Primitive(
-    "one_hot", lambda i, depth, axis, on, off, dtype: spec((*i.shape[:axis], depth, *i.shape[axis:]), dtype),
-    _one_hot_kernel, batch=_one_hot_batch,
-    cases=(lambda rng: ((np.array([[0, 2], [5, -1]]),), {"depth": 3, "axis": 1, "on": 1, "off": 0,
-                                                         "dtype": _dtypes.float64}),),
-    oracle=lambda i, **p: np.moveaxis(np.where(
-        (np.asarray(i)[..., None] == np.arange(p["depth"])), p["on"], p["off"]), -1, p["axis"]).astype(p["dtype"].np),
-    doc="Indices as rows that hold one value at the index and another elsewhere.")
-
-
-def one_hot(indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: int | None = None,
-            dtype: Any = None, name: str | None = None) -> Any:
-    """Rows of length ``depth`` with ``on_value`` at the index and ``off_value`` elsewhere.
-
-    indices             integers of any shape; one outside [0, depth) gives a row without a hit
-    depth               length of the new axis
-    on_value, off_value numbers (1 and 0 by default) or scalar tensors, which get gradients
-    axis                where the new axis stands; last by default
-    dtype               float32 by default
-
-    >>> import adjoint as ad
-    >>> ad.one_hot([0, 2], 3).tolist()
-    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
-    """
-    idx = index_tensor("one_hot", indices)
-    n = int(depth)
-    if n < 0:
-        raise ShapeError(complain("one_hot", "depth", "not negative", n))
-    k = normalize_axis("one_hot", -1 if axis is None else axis, idx._spec.ndim + 1)
-    tensors = [v for v in (on_value, off_value) if isinstance(v, (Value, np.ndarray, np.generic))]
-    if dtype is None and tensors:
-        want = convert(tensors[0])._spec.dtype
-    else:
-        want = _dtypes.DEFAULT_FLOAT if dtype is None else as_dtype(dtype)
-    if any(isinstance(v, Value) for v in tensors):
-        hot = record(ONE_HOT.op(depth=n, axis=k, on=1, off=0, dtype=want), idx)
-        on = cast(1 if on_value is None else on_value, want)
-        off = cast(0 if off_value is None else off_value, want)
-        return add(multiply(hot, on), multiply(subtract(1, hot), off))
-    on = 1 if on_value is None else on_value.item() if hasattr(on_value, "item") else on_value
-    off = 0 if off_value is None else off_value.item() if hasattr(off_value, "item") else off_value
-    return record(ONE_HOT.op(depth=n, axis=k, on=on, off=off, dtype=want), idx)
 
 
 # ------------------------------------------------------------------------------------------- a variable's scatter updates

@@ -62,7 +62,7 @@ ROWS: list[tuple[str, tuple[float, ...], float, tuple[Any, ...], tuple[Any, ...]
     ("maximum", (0.0, 0.0), 0.0, (0.5, 0.5), (None, None, None)),
     ("minimum", (1.0, 1.0), 1.0, (0.5, 0.5), (None, None, None)),
     ("minimum", (2.0, 1.0), 1.0, (0.0, 1.0), (None, None, None)),
-    ("maximum", (NAN, 1.0), NAN, (1.0, 0.0), (None, None, None)),
+    ("maximum", (NAN, 1.0), NAN, (1.0, 1.0), (None, None, None)),
     ("copysign", (2.0, -0.0), -2.0, (-1.0, None), (None, None, None)),
     ("copysign", (0.0, -1.0), -0.0, (-0.0, None), (None, None, None)),
     ("hypot", (0.0, 0.0), 0.0, (0.0, 0.0), (0.0, 0.0, 0.0)),

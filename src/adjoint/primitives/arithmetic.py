@@ -28,14 +28,16 @@ _UP = {"f": np.float64, "e": np.float32, "E": np.float32, "F": np.complex128}
 def wide(f: Callable[..., Any]) -> Callable[..., Any]:
     """The kernel ``f`` evaluated in the next wider dtype (but for float64 and complex128) and rounded once."""
 
-    def kernel(*xs: Any, **params: Any) -> Any:
-        x = xs[0]
-        up = _UP.get(x.dtype.char)
+    def kernel(x: Any, *rest: Any, **params: Any) -> Any:
+        dtype = x.dtype
+        up = _UP.get(dtype.char)
         if up is None:
-            return f(*xs, **params)
-        if all(v.ndim == 0 for v in xs):
-            return x.dtype.type(f(*[up(v) for v in xs], **params))
-        return f(*[v.astype(up) for v in xs], **params).astype(x.dtype)
+            return f(x, *rest, **params)
+        if rest:
+            if x.ndim or any([v.ndim for v in rest]):  # noqa: C419
+                return f(x.astype(up), *[v.astype(up) for v in rest], **params).astype(dtype)
+            return dtype.type(f(up(x), *[up(v) for v in rest], **params))
+        return f(x.astype(up), **params).astype(dtype) if x.ndim else dtype.type(f(up(x), **params))
 
     kernel.__module__ = f.__module__ or __name__
     return kernel

@@ -208,17 +208,15 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 # ------------------------------------------------------------------------------------------------- maximum and minimum
 
 def _share_kernel(x: Any, y: Any) -> Any:
-    kind = x.dtype.type
-    share = np.where(x > y, kind(1), np.where(x == y, kind(0.5), kind(0)))
-    lost = np.isnan(x)
-    return np.where(lost, np.where(np.isnan(y), kind(0.5), kind(1)), share) if lost.any() else share
+    return x.dtype.type(1) - np.add(x < y, x <= y, dtype=x.dtype) * x.dtype.type(0.5)
 
 
 _share = helper("larger_share", 2, _share_kernel, lambda r, x, y: (None, None),
                 oracle=lambda x, y: np.where(x > y, 1.0, np.where(x == y, 0.5, 0.0)),
-                doc="1 where x > y, 1/2 where they are equal, else 0.")
+                doc="1 where x > y, 1/2 where they are equal, 0 where x < y; 1 beside NaN.")
 
-_ties = "At a tie each gets half of the cotangent, so that their sum is kept (TensorFlow gives x all of it). NaN wins."
+_ties = "At a tie each gets half of the cotangent, so that their sum is kept (TensorFlow gives x all of it). NaN wins;\n" \
+        "both get the cotangent then."
 
 maximum = elementwise(
     "maximum", 2, np.maximum, lambda r, x, y: (_share(x, y), _share(y, x)), kinds="iuf", oracle="numpy.maximum",

@@ -117,6 +117,13 @@ def _falling(k: int, j: int) -> tuple[float, ...]:
 
 
 def _power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
+    if (k, m) == (1, 0) and x.dtype.char in "feE":
+        r = y * np.power(x.astype(np.float64), y - np.float64(1))
+        return (np.where(y == 0, 0, r) if (y == 0).any() else r).astype(x.dtype)
+    return _any_power_slope(x, y, k, m)
+
+
+def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
     s = y - k
     p = np.power(x, s)
     zero = x == 0
@@ -140,8 +147,9 @@ def _power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
     return np.where(factor == 0, 0, p * factor)
 
 
+_any_power_slope = wide(_any_power_slope_kernel)
 POWER_SLOPE = Primitive(
-    "power_slope", lambda x, y, k, m: _POW.prim.infer(x, y), wide(_power_slope_kernel),
+    "power_slope", lambda x, y, k, m: _POW.prim.infer(x, y), _power_slope_kernel,
     partials=lambda r, x, y, k, m: (_power_slope(x, y, k + 1, m), _power_slope(x, y, k, m + 1)), elementwise=True,
     cases=(lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 1, "m": 0}),
            lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 0, "m": 1}),

@@ -260,7 +260,7 @@ def test_accidental_broadcasting_is_refused(f):
     with pytest.raises(ad.DtypeError, match="y_pred"):
         f([1.0, 0.0], ad.constant([1, 0]))
     with pytest.raises(ad.DtypeError, match="y_true"):
-        f([1j, 0], ad.constant([0.5, 0.5]))
+        f(ad.constant([1j, 0]), ad.constant([0.5, 0.5]))
 
 
 @pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)

@@ -192,7 +192,7 @@ def huber(y_true: Any, y_pred: Any, delta: Any = 1.0, *, keras: bool = False) ->
     d = cast(delta, p._spec.dtype) if isinstance(delta, Value) else _above_zero("huber", "delta", delta)
     e = subtract(p, y)
     size = absolute(e)
-    return _mean(where(less_equal(size, d), multiply(square(e), 0.5), multiply(subtract(size, multiply(d, 0.5)), d)))
+    return _mean(where(less_equal(size, d), multiply(square(e), 0.5), multiply(subtract(size, d * 0.5), d)))
 
 
 def _above_zero(operation: str, argument: str, value: Any) -> float:

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from registry import check_derivatives, check_value
 
 import adjoint as ad
 from adjoint._errors import ArgumentError, AxisError, DtypeError, ShapeError, TraceError
@@ -49,6 +50,21 @@ def test_a_batch_rule_does_what_a_loop_does(prim: Primitive, number: int) -> Non
                 ad.Tensor(a if k is None else run[0][i]) for i, (a, k) in enumerate(zip(arrays, axes))])
             for got, want in zip(results, one if isinstance(one, tuple) else (one,), strict=True):
                 np.testing.assert_allclose(np.take(got.numpy(), n, axis), want.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize(("prim", "number"), BATCHED)
+def test_complex_values_and_derivatives(prim: Primitive, number: int) -> None:
+    arrays, params = prim.cases[number](np.random.default_rng(7))
+    others, _ = prim.cases[number](np.random.default_rng(8))
+    arrays = tuple(a + 1j * b if np.asarray(a).dtype.kind == "f" else a for a, b in zip(arrays, others))
+    try:
+        prim.infer(*[ad.Tensor(a)._spec for a in arrays], **params)
+    except DtypeError:
+        pytest.skip("real only")
+    if prim.name in ("searchsorted", "extreme_shares"):
+        pytest.skip("for ordered numbers only")
+    check_value(prim, arrays, params)
+    check_derivatives(prim, arrays, params)
 
 
 # ------------------------------------------------------------------------------------------------------------- creation

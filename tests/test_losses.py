@@ -2,6 +2,7 @@
 import mpmath
 import numpy as np
 import pytest
+import registry
 
 import adjoint as ad
 from adjoint import losses
@@ -358,3 +359,24 @@ def test_settings_by_position_and_name():
         "axis": -1}
     assert losses.CategoricalCrossentropy(from_logits=True).from_logits is True
     assert "reduction='sum'" in repr(losses.MeanSquaredError(reduction="sum"))
+
+
+# ----------------------------------------------------------------------------------------------------- their primitives
+
+MADE = [p for p in registry.primitives() if p.module.startswith("adjoint.losses") or "losses" in p.infer.__module__]
+
+
+@pytest.mark.parametrize("prim", MADE, ids=lambda p: p.name)
+def test_primitives(prim):
+    rng = np.random.default_rng(6)
+    samples = [case(rng) for case in prim.cases] or [
+        (tuple(rng.uniform(low + 0.05, high - 0.05, size=(2, 3)) for low, high in prim.domain), {})]
+    for arrays, params in samples:
+        registry.check_value(prim, arrays, params)
+        if prim.differentiable:
+            registry.check_derivatives(prim, arrays, params)
+
+
+def test_all_primitives_are_tested():
+    assert {p.name for p in MADE} == {"binary_entropy", "class_labels", "cross_entropy", "kl_divergence", "kl_slope",
+                                      "poisson_loss", "poisson_slope"}

@@ -294,6 +294,31 @@ def test_scalars_stay_out_of_the_structure() -> None:
         assert ad.clip(ad.constant([1, 9]), 2, 0.7 * k + 2).dtype == ad.float32
 
 
+SMOOTH: dict[str, int] = dict.fromkeys(("exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "cbrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "atanh", "square", "reciprocal", "deg2rad", "rad2deg", "abs"), 1)
+SMOOTH |= dict.fromkeys(("add", "subtract", "multiply", "divide", "pow", "hypot", "atan2", "logaddexp", "xlogy", "xlog1py", "xdivy", "maximum", "minimum", "remainder", "fmod", "divide_no_nan", "multiply_no_nan", "squared_difference", "copysign"), 2)
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float16, ad.bfloat16])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_narrow_dtypes_agree_with_float64_through_second_order(name: str, dtype: Any) -> None:
+    f, rng = getattr(ad, name), np.random.default_rng(5)
+    narrow = [ad.cast(ad.Tensor(rng.uniform(0.2, 0.9, size=7)), dtype) for _ in range(SMOOTH[name])]
+    results = []
+    for xs in (narrow, [ad.cast(x, ad.float64) for x in narrow]):
+        with ad.GradientTape(persistent=True) as outer:
+            outer.watch(xs)
+            with ad.GradientTape() as inner:
+                inner.watch(xs)
+                y = f(*xs)
+            first = [g for g in inner.gradient(y, xs) if g is not None]
+            total = first[0] if len(first) == 1 else first[0] + 2.0 * first[-1]
+        second = [g for g in outer.gradient(total, xs) if g is not None]
+        assert all(t.dtype == xs[0].dtype for t in (y, *first, *second))
+        results.append([ad.cast(t, ad.float64).numpy() for t in (y, *first, *second)])
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=12 * float(ad.finfo(dtype).eps) * max(1.0, np.abs(want).max()))
+
+
 # ------------------------------------------------------------------------------------------------ dtypes and operators
 
 FLOAT_ONLY = ["exp", "log", "sin", "tanh", "sqrt", "atan", "expm1", "rsqrt", "cbrt", "deg2rad", "signbit", "reciprocal"]

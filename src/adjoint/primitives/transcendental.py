@@ -120,7 +120,7 @@ def _power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
     if (k, m) == (1, 0) and x.dtype.char in "feE":
         r = y * np.power(x.astype(np.float64), y - np.float64(1))
         return (np.where(y == 0, 0, r) if (y == 0).any() else r).astype(x.dtype)
-    return _any_power_slope(x, y, k, m)
+    return _any_power_slope(x, y, k=k, m=m)
 
 
 def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:

@@ -5,12 +5,12 @@ import itertools
 
 import numpy as np
 import pytest
-from registry import check_derivatives, check_value
 
 import adjoint as ad
 from adjoint._errors import ArgumentError, AxisError, DtypeError, ShapeError, TraceError
 from adjoint._graph import REGISTRY, Primitive
 from adjoint._trace import Trace, record, recording_into
+from registry import check_derivatives, check_value
 
 MODULES = {f"adjoint.primitives.{m}" for m in (
     "movement", "broadcast", "joining", "cumulative", "reduction", "sorting", "statistics")}

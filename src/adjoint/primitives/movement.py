@@ -9,7 +9,7 @@ import numpy as np
 
 from .._errors import AxisError, ShapeError, complain
 from .._graph import Op, Primitive, Shape, spec
-from .._tensor import Tensor, Value
+from .._tensor import Value
 from .._trace import record
 from ._make import install, normalize_axes, normalize_axis
 from .convert import convert
@@ -458,10 +458,6 @@ def triu(x: Any, k: int = 0) -> Any:
     Raises ShapeError for fewer than two axes.
     """
     return _take_triangle(_TRIU, x, k)
-
-
-def as_tensor(x: Any) -> Tensor:
-    return x if isinstance(x, Value) else convert(x)  # type: ignore[return-value]
 
 
 install("T", property(transpose))  # type: ignore[arg-type]

@@ -55,17 +55,19 @@ def curve(
     Makes two primitives, NAME and NAME_derivative (parameter ``order``), each the other's derivative, so that every
     order has a kernel of its own and none is composed from rounded pieces. Returns the public function, or the
     primitive where there are ``params`` (then given with example values for the tests). ``first`` stands in for the
-    derivative where another function is it; ``narrow`` is a shorter formula for dtypes below float64.
+    derivative where another function is it; ``narrow(x, n)`` is a shorter formula, still in float64, that is exact enough
+    for the dtypes below.
     """
     infer = elementwise_infer(name, ("f",), "same")
-    value = wide(lambda x, **p: kernel(x, 0, **p))
-    if narrow is not None:
-        wide_value, short = value, wide(narrow)
+    exact, short = wide(lambda x, n, **p: kernel(x, n, **p)), wide(narrow or kernel)
 
-        def value(x: Any, **p: Any) -> Any:
-            return wide_value(x, **p) if x.dtype == F64 else short(x, **p)
+    def value(x: Any, **p: Any) -> Any:
+        return (exact if x.dtype == F64 else short)(x, n=0, **p)
 
-    value.__module__ = kernel.__module__
+    def slope(x: Any, order: int, **p: Any) -> Any:
+        return (exact if x.dtype == F64 else short)(x, n=order, **p)
+
+    value.__module__ = slope.__module__ = kernel.__module__
 
     def sample(order: int | None) -> Any:
         low, high = domain[0]
@@ -78,12 +80,10 @@ def curve(
 
     if first is None:
         derivative = Primitive(
-            f"{name}_derivative", elementwise_infer(f"{name}_derivative", ("f",), "same"),
-            wide(lambda x, order, **p: kernel(x, order, **p)),
+            f"{name}_derivative", elementwise_infer(f"{name}_derivative", ("f",), "same"), slope,
             partials=lambda y, x, order, **p: (record(derivative.op(order=order + 1, **p), x),), elementwise=True,
             domain=domain if not params else (), cases=(sample(1), sample(2)),
             doc=f"The derivative of {name} of order ``order``.")
-        derivative.module = kernel.__module__
 
         def partials(y: Any, x: Any, **p: Any) -> Any:
             return (record(derivative.op(order=1, **p), x),)

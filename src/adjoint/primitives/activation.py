@@ -30,24 +30,29 @@ from .special import normal_cdf, sigmoid_kernel
 
 
 def _gate_kernel(t: Any, x: Any, low: float, high: float, below: float, inside: float, above: float) -> Any:
-    if below == above == 0.0:
-        within = x > low if high == np.inf else (x > low) & (x < high)
-        return np.where(within, t if inside == 1.0 else t * inside, 0.0)
-    return np.where(x <= low, t * below if below else 0.0,
-                    np.where(x >= high, t * above if above else 0.0, t * inside if inside else 0.0))
+    if high == _INF and inside == 1.0 and below == 0.0:
+        return np.where(x > low, t, t.dtype.type(0))
+    if below == above == 0.0 and inside == 1.0:
+        return np.where((x > low) & (x < high), t, t.dtype.type(0))
+    return _gate_wide(t, x, low, high, below, inside, above)
 
 
-def _gate_exact(t: Any, x: Any, **p: Any) -> Any:
-    """Slopes of 0 and 1 only select, which needs no wider arithmetic and keeps every dtype."""
-    if {p["below"], p["inside"], p["above"]} <= {0.0, 1.0}:
-        return _gate_kernel(t, x, **p).astype(t.dtype, copy=False)
-    return _gate_wide(t, x, **p)
+def _slopes(t: Any, x: Any, low: float, high: float, below: float, inside: float, above: float) -> Any:
+    left, within, right = [t if s == 1.0 else t * s if s else 0.0 for s in (below, inside, above)]
+    return np.where(x <= low, left, within if high == _INF else np.where(x >= high, right, within))
 
 
-_gate_wide = wide(_gate_kernel)
+_INF = float("inf")
+
+
+def _gate_wide(t: Any, x: Any, *slopes: float) -> Any:
+    if t.dtype == np.float64:
+        return _slopes(t, x, *slopes)
+    return _slopes(t.astype(np.float64), x, *slopes).astype(t.dtype)
+
 
 GATE: Primitive = Primitive(
-    "gate", elementwise_infer("gate", ("f", "f"), "same"), _gate_exact,
+    "gate", elementwise_infer("gate", ("f", "f"), "same"), _gate_kernel,
     partials=lambda y, t, x, **p: (lambda u: record(GATE.op(**p), u, x), None), elementwise=True,
     cases=(lambda rng: ((rng.normal(size=(3, 2)), rng.normal(size=(3, 2))),
                         {"low": -0.5, "high": 0.5, "below": 0.1, "inside": 1.0, "above": 0.0}),),
@@ -69,7 +74,6 @@ def _bent(name: str, kernel: Any, knots: Any, *, doc: str, params: dict[str, Any
         cases=(lambda rng: ((rng.uniform(-3.0, 3.0, size=(3, 4)),), dict(params)),) if params else (), doc=doc)
 
 
-_INF = float("inf")
 RELU = _bent("relu", lambda x: np.maximum(x, x.dtype.type(0)), lambda: (0.0, _INF, 0.0, 1.0, 1.0), params={},
              oracle=lambda x: np.maximum(x, 0), doc="max(x, 0).")
 RELU6 = _bent("relu6", lambda x: np.minimum(np.maximum(x, x.dtype.type(0)), x.dtype.type(6)),
@@ -168,7 +172,18 @@ def _gelu_kernel(x: Any, n: int) -> Any:
     return np.where(x > 0, upper + gaussian(c, 1.0, c * _DENSITY), gaussian(low, 1.0, scaled + low * _DENSITY))
 
 
-gelu_exact = curve("gelu", _gelu_kernel, oracle=lambda x: x * scipy_special().ndtr(x),
+def _gelu_narrow(x: Any, n: int) -> Any:
+    c = np.maximum(x, -_CUT)
+    if n == 0:
+        return (0.5 * c) * scipy_special().erfc(-_ROOT_HALF * c)
+    c = np.minimum(c, _CUT)
+    density = _DENSITY * np.exp(-0.5 * (c * c))
+    if n == 1:
+        return 0.5 * scipy_special().erfc(-_ROOT_HALF * c) + c * density
+    return density * horner(gauss_polynomial(n - 2, (2.0, 0.0, -1.0), 1.0), c)
+
+
+gelu_exact = curve("gelu", _gelu_kernel, narrow=_gelu_narrow, oracle=lambda x: x * scipy_special().ndtr(x),
                    doc="x Phi(x), Phi the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415.")
 
 _GELU_RATE = 2.0 * sqrt(2.0 / pi)
@@ -211,7 +226,18 @@ def _gelu_tanh_kernel(x: Any, n: int) -> Any:
     return factorial(n) * (s[n - 1] + c * s[n])
 
 
-gelu_tanh = curve("gelu_tanh", _gelu_tanh_kernel,
+def _gelu_tanh_narrow(x: Any, n: int) -> Any:
+    if n > 1:
+        return _gelu_tanh_kernel(x, n)
+    c = np.clip(x, -25.0, 25.0)
+    square = c * c
+    s = 1.0 / (1.0 + np.exp(-_GELU_RATE * c * (1.0 + _GELU_CUBE * square)))
+    if n == 0:
+        return np.maximum(x, c) * s
+    return s * (1.0 + c * (1.0 - s) * (_GELU_RATE * (1.0 + (3.0 * _GELU_CUBE) * square)))
+
+
+gelu_tanh = curve("gelu_tanh", _gelu_tanh_kernel, narrow=_gelu_tanh_narrow,
                   oracle=lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))),
                   doc="x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the approximation of gelu.")
 
@@ -235,7 +261,18 @@ def _silu_kernel(x: Any, n: int) -> Any:
     return leibniz(n, lambda k: sigmoid_kernel(c, k), c)
 
 
-silu = curve("silu", _silu_kernel, oracle=lambda x: x * scipy_special().expit(x), domain=((-6.0, 6.0),),
+def _silu_narrow(x: Any, n: int) -> Any:
+    if n > 1:
+        return _silu_kernel(x, n)
+    c = np.maximum(x, -700.0)
+    s = 1.0 / (1.0 + np.exp(-c))
+    if n == 0:
+        return c * s
+    c = np.minimum(c, 700.0)
+    return s * (1.0 + c * (1.0 - s))
+
+
+silu = curve("silu", _silu_kernel, narrow=_silu_narrow, oracle=lambda x: x * scipy_special().expit(x), domain=((-6.0, 6.0),),
              doc="x sigmoid(x), also called swish. Elfwing et al., arXiv:1702.03118.")
 
 

@@ -44,7 +44,7 @@ __all__ = [
 class _Layout:
     """How an array is seen as rows: the reduced axes last and flat."""
 
-    __slots__ = ("back", "index", "kept", "moved", "order", "rows")
+    __slots__ = ("back", "moved", "order", "rows", "starts")
 
     def __init__(self, shape: Shape, axes: tuple[int, ...]) -> None:
         rest = tuple(k for k in range(len(shape)) if k not in axes)
@@ -54,8 +54,7 @@ class _Layout:
         self.moved = tuple(shape[k] for k in order)
         count = prod(shape[k] for k in rest)
         self.rows = (count, prod(shape[k] for k in axes))
-        self.index = np.arange(count)
-        self.kept = reduced(shape, axes, True)
+        self.starts = np.arange(count) * self.rows[1]    # where each row begins in the flat array
 
     def apart(self, x: Any) -> Any:
         return (x if self.order is None else x.transpose(self.order)).reshape(self.rows)
@@ -77,16 +76,19 @@ def _layout(x: Any, axes: tuple[int, ...]) -> _Layout:
 class _Row:
     """The rows of x in float64: e = exp(x - max), ``others`` the sum of all but the largest, total = 1 + others."""
 
-    __slots__ = ("d", "e", "lay", "live", "low", "others", "top", "total", "which")
+    __slots__ = ("at", "d", "e", "lay", "live", "low", "others", "top", "total")
 
     def __init__(self, x: Any, axes: tuple[int, ...]) -> None:
         lay = self.lay = _layout(x, axes)
         rows = lay.apart(x)
+        at = self.at = lay.starts + rows.argmax(1)
         exact = rows.dtype == F64
-        if not exact:
-            rows = rows.astype(F64)
-        which = self.which = rows.argmax(1)
-        top = self.top = rows[lay.index, which]
+        if exact:
+            top = rows.reshape(-1).take(at)
+        else:
+            rows = rows.astype(F64, "C")
+            top = rows.reshape(-1).take(at)
+        self.top = top
         d = self.d = rows - top[:, None]
         self.live: Any = None                            # rows not masked everywhere, where there are others
         if not isfinite(np.add.reduce(top)):
@@ -100,7 +102,7 @@ class _Row:
         e = self.e = np.exp(d)
         if exact:
             e += e * self.low
-        e[lay.index, which] = 0.0
+        e.reshape(-1)[at] = 0.0
         self.others = np.add.reduce(e, 1)
         self.total = 1.0 + self.others
 
@@ -111,7 +113,7 @@ class _Row:
 
     def probabilities(self) -> Any:
         p = self.e
-        p[self.lay.index, self.which] = 1.0 if self.live is None else self.live
+        p.reshape(-1)[self.at] = 1.0 if self.live is None else self.live
         p /= self.total[:, None]
         return p
 
@@ -131,6 +133,14 @@ class _Row:
 def _softmax_kernel(x: Any, axes: tuple[int, ...]) -> Any:
     if x.size == 0:
         return x
+    if x.dtype != F64 and axes == (x.ndim - 1,):         # the short way, when every row has a finite maximum
+        e = x.astype(F64)
+        e -= np.maximum.reduce(e, -1, keepdims=True)
+        np.exp(e, e)
+        total = np.add.reduce(e, -1, keepdims=True)
+        if isfinite(np.add.reduce(total, None)):
+            e /= total
+            return e.astype(x.dtype)
     row = _Row(x, axes)
     return row.lay.whole(row.probabilities().astype(x.dtype, copy=False))
 
@@ -152,12 +162,12 @@ def _logsumexp_kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
 
 def _against(x: Any, g: Any, axes: tuple[int, ...]) -> tuple[_Row, Any]:
     row = _Row(x, axes)
-    return row, row.lay.apart(g).astype(F64)
+    return row, row.lay.apart(g).astype(F64, "C")
 
 
 def _centred(row: _Row, g: Any) -> tuple[Any, Any]:
     """p and g - <p, g>, from differences to the largest entry's g, so that p_k near 1 costs nothing."""
-    h = g - g[row.lay.index, row.which][:, None]
+    h = g - g.reshape(-1).take(row.at)[:, None]
     p = row.probabilities()
     h -= np.add.reduce(p * h, 1)[:, None]
     if row.live is not None:
@@ -184,12 +194,12 @@ def _centre_kernel(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
 def _rest_rows(x: Any, g: Any, axes: tuple[int, ...]) -> tuple[_Row, Any]:
     """g - p sum(g), at the largest entry as (1 - p_k) g_k - p_k (the others' g)."""
     row, rows = _against(x, g, axes)
-    index, which = row.lay.index, row.which
-    own = rows[index, which]
-    rows[index, which] = 0.0
+    flat = rows.reshape(-1)
+    own = flat.take(row.at)
+    flat[row.at] = 0.0
     rest = np.add.reduce(rows, 1)
     out = rows - row.probabilities() * (rest + own)[:, None]
-    out[index, which] = (row.others * own - rest) / row.total
+    out.reshape(-1)[row.at] = (row.others * own - rest) / row.total
     if row.live is not None:
         out *= row.live[:, None]
     return row, out
@@ -223,11 +233,11 @@ def _cross_entropy_slope_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> A
 
 def _checked(labels: Any, classes: int) -> Any:
     flat = labels.reshape(-1)
-    if flat.size and not (flat.min() >= 0 and flat.max() < classes):
+    if flat.size and not (np.minimum.reduce(flat) >= 0 and np.maximum.reduce(flat) < classes):
         bad = flat[(flat < 0) | (flat >= classes)][0]
         raise IndexingError(complain("sparse_softmax_cross_entropy_with_logits", "labels",
                                      f"in [0, {classes}), the number of classes", int(bad)))
-    return flat
+    return flat.astype(np.intp, copy=False)
 
 
 def _sparse_kernel(labels: Any, x: Any) -> Any:
@@ -235,10 +245,10 @@ def _sparse_kernel(labels: Any, x: Any) -> Any:
     if flat.size == 0:
         return np.zeros(labels.shape, x.dtype)
     row = _Row(x, (x.ndim - 1,))
-    index = row.lay.index
-    loss = row.log_total() - row.d[index, flat]
+    right = row.lay.starts + flat
+    loss = row.log_total() - row.d.reshape(-1).take(right)
     if row.low is not None:
-        loss -= row.low[index, flat]
+        loss -= row.low.reshape(-1).take(right)
     return loss.astype(x.dtype, copy=False).reshape(labels.shape)
 
 
@@ -247,9 +257,10 @@ def _sparse_slope_kernel(labels: Any, x: Any) -> Any:
     if flat.size == 0:
         return x
     row = _Row(x, (x.ndim - 1,))
-    index, which = row.lay.index, row.which
+    right = row.lay.starts + flat
     out = row.probabilities()
-    out[index, flat] = np.where(flat == which, -(row.others / row.total), out[index, flat] - 1.0)
+    line = out.reshape(-1)
+    line[right] = np.where(right == row.at, -(row.others / row.total), line.take(right) - 1.0)
     if row.live is not None:
         out *= row.live[:, None]
     return row.lay.whole(out.astype(x.dtype, copy=False))

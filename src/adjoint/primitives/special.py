@@ -60,7 +60,7 @@ def sigmoid_kernel(x: Any, n: int) -> Any:
 
 
 sigmoid = curve(
-    "sigmoid", sigmoid_kernel, narrow=lambda x: 1.0 / (1.0 + np.exp(-x)), oracle="scipy.special.expit",
+    "sigmoid", sigmoid_kernel, narrow=lambda x, n: sigmoid_kernel(x, n) if n else 1.0 / (1.0 + np.exp(-x)), oracle="scipy.special.expit",
     domain=((-6.0, 6.0),),
     doc="""The logistic function 1 / (1 + exp(-x)).
     Its derivative is e / (1 + e)^2 with e = exp(-|x|), which keeps every digit where 1 - sigmoid(x) has none left.
@@ -133,8 +133,15 @@ def erf_derivative(x: Any, n: int, sign: float = 1.0) -> Any:
     return gaussian(c, 2.0, horner(gauss_polynomial(n - 1, (sign * 2.0 / _ROOT_PI,), 2.0), c))
 
 
+def _erf_narrow(x: Any, n: int) -> Any:
+    if n == 0:
+        return scipy_special().erf(x)
+    c = np.clip(x, -_CUT, _CUT)
+    return horner(gauss_polynomial(n - 1, (2.0 / _ROOT_PI,), 2.0), c) * np.exp(-c * c)
+
+
 erf = curve(
-    "erf", lambda x, n: erf_derivative(x, n) if n else scipy_special().erf(x), oracle="scipy.special.erf",
+    "erf", lambda x, n: erf_derivative(x, n) if n else scipy_special().erf(x), narrow=_erf_narrow, oracle="scipy.special.erf",
     doc="The error function 2 / sqrt(pi) integral of exp(-t^2) from 0 to x.")
 
 
@@ -146,8 +153,8 @@ def _erfc_kernel(x: Any, n: int) -> Any:
     return np.where(far, gaussian(c, 2.0, scipy_special().erfcx(c)), scipy_special().erfc(np.where(far, 0.0, x)))
 
 
-erfc = curve("erfc", _erfc_kernel, oracle="scipy.special.erfc",
-             doc="The complement 1 - erf(x), accurate where it is small.")
+erfc = curve("erfc", _erfc_kernel, narrow=lambda x, n: -_erf_narrow(x, n) if n else scipy_special().erfc(x),
+             oracle="scipy.special.erfc", doc="The complement 1 - erf(x), accurate where it is small.")
 
 
 def erfc_ratios(x: Any, n: int) -> list[Any]:

@@ -118,6 +118,7 @@ def draw(file: str, measured: np.ndarray, spacing: float, fitted: np.ndarray, st
     axes.set(xlabel="seconds", ylabel="angle (rad)", xlim=(0, SECONDS))
     axes.legend(loc="upper right", ncols=3, frameon=False)
     figure.savefig(file, dpi=150)
+    plt.close(figure)
     print(f"drawn in {file}")
 
 

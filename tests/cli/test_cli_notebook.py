@@ -172,7 +172,10 @@ def test_what_is_not_installed(book, run, monkeypatch):
     assert (status, err) == (2, "adjoint: running a notebook needs nbformat: pip install 'adjoint[run]'\n")
 
 
-def test_interrupt(book, tmp_path):
+@pytest.mark.parametrize(("number", "word", "status"), [
+    (signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143),
+])
+def test_interrupt(book, tmp_path, number, word, status):
     out_path = str(tmp_path / "done.ipynb")
     path = book("1", "import time\nprint('ready', flush=True)\ntime.sleep(30)", "print('never')")
     process = subprocess.Popen([sys.executable, "-m", "adjoint", "run", path, "--output", out_path],
@@ -180,10 +183,10 @@ def test_interrupt(book, tmp_path):
     assert process.stdout.readline() == "Out[1]: 1\n"
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.3)                                      # into the sleep
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert err == f"adjoint: interrupted in {path}: In [2] (cell 2 of 3), line 3\n"
+    assert process.returncode == status
+    assert err == f"adjoint: {word} in {path}: In [2] (cell 2 of 3), line 3\n"
     one, two, three = outputs(out_path)
     assert one[1][0]["data"] == {"text/plain": "1"}
     assert [o["output_type"] for o in two[1]] == ["stream", "error"]
@@ -214,6 +217,26 @@ def test_terminal_is_rich_and_a_pipe_is_plain(book):
     assert b"In [1]" in seen
     assert b"Title" in seen
     assert b"ValueError: why" in seen
+
+
+def test_a_running_ipython_is_left_alone(book, run):
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    main = sys.modules["__main__"]
+    shell = InteractiveShell.instance(config=config)
+    try:
+        shell.run_cell("x = 1")
+        sys.modules["__main__"] = main
+        assert run("run", book("x = 2\nget_ipython().user_ns['x']"))[1] == "Out[1]: 2\n"
+        assert InteractiveShell.instance() is shell
+        assert shell.user_ns["x"] == 1
+    finally:
+        InteractiveShell.clear_instance()
+        shell.restore_sys_module_state()
+        sys.modules["__main__"] = main
 
 
 def test_carriage_returns():

@@ -37,7 +37,7 @@ exit status:
   0    the program ran to its end (or the status it left with)
   1    it raised an exception: its line and the reason are shown; a notebook's --output holds what was executed
   2    there is no such program, or it can't be read
-  130  it was interrupted
+  130  it was interrupted (143: terminated); a notebook's --output is written then too
 """
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -85,6 +87,34 @@ def settled(text: str) -> str:
     return "\n".join(lines)
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM, which time limits of batch systems send)."""
+
+
+@contextlib.contextmanager
+def terminating() -> Iterator[None]:
+    """Have SIGTERM end the running cell, so that what was executed can still be written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def ended(error: KeyboardInterrupt, where: str) -> tuple[str, int]:
+    """The line to show after an interrupt and the exit status."""
+    if isinstance(error, Terminated):
+        return f"adjoint: terminated in {where}\n", 143
+    return f"adjoint: interrupted in {where}\n", 130
+
+
 class Unreadable(Exception):
     """A notebook that cannot be run; the text says why."""
 
@@ -164,11 +194,11 @@ def run_notebook(path: str, argv: list[str], output: str | None, quiet: bool, fu
     start = time.perf_counter()
     status = 1
     try:
-        with as_program([given, *argv], os.path.dirname(path), None), inside(os.path.dirname(path)):
+        with as_program([given, *argv], os.path.dirname(path), None), inside(os.path.dirname(path)), terminating():
             status = _run(book, given, show, full)
-    except KeyboardInterrupt:                            # between two cells
-        _report.say(f"{given}: interrupted")
-        status = 130
+    except KeyboardInterrupt as error:                   # between two cells
+        text, status = ended(error, given)
+        show.error(text)
     finally:
         if output is not None:
             try:
@@ -231,8 +261,9 @@ def _run_cell(shell: Shell, record: Record, cell: Any, source: str, count: int, 
     line = _report.line_in(error, _report.cell_name(count))
     where += f", line {line}" if line else ""
     if isinstance(error, KeyboardInterrupt):
-        record.show.error(f"adjoint: interrupted in {where}\n")
-        return 130
+        text, status = ended(error, where)
+        record.show.error(text)
+        return status
     if "raises-exception" in cell.metadata.get("tags", ()):
         record.show.stream("stderr", text)
         return None

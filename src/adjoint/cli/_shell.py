@@ -162,11 +162,19 @@ def shell_for(record: Any) -> Iterator[Shell]:
             if hooks[2] is not None:
                 sys.modules["__main__"] = hooks[2]
             _set_environment(saved)
-            if loaded is not None:
-                loaded.use(backend)
+            _leave_matplotlib(shell, backend)
             if before is not None:
                 for each in type(before)._walk_mro():
                     each._instance = before
+
+
+def _leave_matplotlib(shell: Shell, backend: str | None) -> None:
+    """Put matplotlib's backend and settings back, if a cell or the caller has it loaded."""
+    inline, matplotlib = sys.modules.get("matplotlib_inline.backend_inline"), sys.modules.get("matplotlib")
+    if inline is not None and hasattr(shell, "_saved_rcParams"):
+        inline.configure_inline_support(shell, "agg")
+    if matplotlib is not None:
+        matplotlib.use(backend or "agg")
 
 
 def _set_environment(values: dict[str, str | None]) -> None:

@@ -217,7 +217,8 @@ def test_recompute_agrees_in_every_mode():
     np.testing.assert_allclose(got[2], got[1])
     with ad.GradientTape() as tape:
         y = f(x)
-    np.testing.assert_allclose(float(tape.gradient(y, w)), np.sum(np.cos(np.exp(x.numpy()) * 1.3) * np.exp(x.numpy()) * x.numpy()))
+    np.testing.assert_allclose(float(tape.gradient(y, w)),
+                               np.sum(np.cos(np.exp(x.numpy()) * 1.3) * np.exp(x.numpy()) * x.numpy()))
 
 
 def test_recompute_runs_the_function_again_and_forgets():
@@ -244,6 +245,23 @@ def test_recompute_runs_the_function_again_and_forgets():
     for _ in range(10):
         want, value = want * np.cos(value), np.sin(value)
     np.testing.assert_allclose(g.numpy(), want)
+
+
+def test_recompute_draws_the_same_numbers():
+    def noisy(x):
+        return x * ad.random.normal((4,), dtype="float64") * ad.random.uniform((4,), dtype="float64")
+
+    f, traced = ad.recompute_grad(noisy), ad.function(noisy)
+    x = ad.constant(np.ones(4))
+    for g in (f, ad.recompute_grad(traced), ad.function(f), lambda x: ad.vmap(f)(ad.reshape(x, (1, 4)))):
+        for look in (False, True):
+            with ad.GradientTape() as tape:
+                tape.watch(x)
+                y = g(x)
+            if look:
+                y.numpy()
+            np.testing.assert_allclose(tape.gradient(y, x).numpy(), np.reshape(y.numpy(), 4))
+    assert f(x).tolist() != f(x).tolist()
 
 
 def test_checkpoint_is_the_same():

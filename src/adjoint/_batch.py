@@ -5,6 +5,7 @@ operation once, on all examples at a time. That is the whole of ``vmap``, of vec
 """
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,10 +18,23 @@ from ._errors import NotSupportedError
 from ._graph import Node, Op, Primitive, Spec, spec
 from ._tensor import Tensor
 from ._trace import (
-    DRAW_INPUT, INPUT, READ, SCALAR_INPUT, TENSOR_INPUT, Trace, handle, live, local, place, record, recording_into, step,
+    DRAW_INPUT,
+    INPUT,
+    READ,
+    SCALAR_INPUT,
+    TENSOR_INPUT,
+    Trace,
+    handle,
+    live,
+    local,
+    place,
+    record,
+    recording_into,
+    step,
 )
 from .primitives.broadcast import broadcast_to
 from .primitives.movement import TRANSPOSE, reshape, transpose
+from .primitives.sampling import next_draw
 
 Env = dict[int, tuple[Any, bool]]                        # place -> (tensor, whether its first axis counts examples)
 
@@ -54,18 +68,22 @@ def release(scratch: Trace) -> None:
         scratch.forget()
 
 
+_resuming = threading.RLock()                            # a traced program may be shared by threads
+
+
 @contextmanager
 def resumed(scratch: Trace, state: tuple[Any, ...]) -> Iterator[None]:
     """Record behind the end that a traced program had when ``state`` was taken, and take it back afterwards."""
-    now = snapshot(scratch)
-    _restore(scratch, state)
-    scratch.closed = False
-    try:
-        with recording_into(scratch):
-            yield
-    finally:
-        _restore(scratch, now)
-        scratch.closed = True
+    with _resuming:
+        now = snapshot(scratch)
+        _restore(scratch, state)
+        scratch.closed = False
+        try:
+            with recording_into(scratch):
+                yield
+        finally:
+            _restore(scratch, now)
+            scratch.closed = True
 
 
 def snapshot(scratch: Trace) -> tuple[Any, ...]:
@@ -82,10 +100,10 @@ def _restore(scratch: Trace, state: tuple[Any, ...]) -> None:
     scratch.table, scratch.numbers = [], {}
 
 
-# ------------------------------------------------------------------------------------------------------------- replaying
+# ------------------------------------------------------------------------------------------------------------ replaying
 
 def replay(scratch: Trace, start: Node | None, env: Env, size: int | None) -> None:
-    """Record what ``scratch`` holds after ``start`` into the current trace, filling ``env``; ``size`` examples at once."""
+    """Record what ``scratch`` holds after ``start`` into the current trace, filling ``env``; on ``size`` examples."""
     nodes = list(scratch.node.path(start))
     nodes.reverse()
     number = len(scratch.inputs) - sum(node.op.prim is INPUT for node in nodes)  # type: ignore[union-attr]
@@ -135,7 +153,7 @@ def _outer(scratch: Trace, node: Node, number: int) -> Any:
     owner = scratch.owners[number]
     trace = local.trace
     if node.op is DRAW_INPUT:                            # one draw, however often it is used
-        return handle(trace, place(trace, owner), node.spec)
+        return handle(trace, place(trace, next_draw(owner)), node.spec)
     if owner is not None:
         return owner
     dtype = node.spec.dtype
@@ -218,15 +236,15 @@ def on_examples(function: Callable[..., Any], tensors: list[Any], flags: list[bo
         outs = function(*args)
         if scratch.assigned:
             raise NotSupportedError(
-                f"vmap: the function assigns to {scratch.assigned[0][0].name}, which has one value and not one for each "
-                f"example; return the new value instead")
+                f"vmap: the function assigns to {scratch.assigned[0][0].name}, which has one value and not one for "
+                f"each example; return the new value instead")
     replay(scratch, None, env, size)
     result = [None if o is None else _outside(scratch, env, o) for o in outs]
     release(scratch)
     return result
 
 
-# ------------------------------------------------------------------------------------------------- one operation, batched
+# ----------------------------------------------------------------------------------------------- one operation, batched
 
 def batched(op: Op, xs: list[Any], flags: list[bool], size: int | None) -> Any:
     """One operation on all examples; a pair (result, flag), or a tuple of pairs."""
@@ -275,7 +293,7 @@ def _aligned(xs: list[Any], flags: list[bool]) -> list[Any]:
             for x, flag, rank in zip(xs, flags, ranks)]
 
 
-# ------------------------------------------------------------------------------- any operation, one example after another
+# ----------------------------------------------------------------------------- any operation, one example after another
 
 def _example_specs(specs: tuple[Spec, ...], flags: tuple[bool, ...]) -> list[Spec]:
     return [spec(s.shape[1:], s.dtype) if flag else s for s, flag in zip(specs, flags)]
@@ -346,10 +364,11 @@ def _map_jvp(ts: tuple[Any, ...], y: Any, *xs: Any, op: Op, flags: tuple[bool, .
 MAP = Primitive(
     "map_examples", _map_infer, _map_kernel, vjp=_map_vjp, jvp=_map_jvp,
     doc="Another operation on one example after the other: what vmap does where an operation has no rule for batches.",
-    cases=(lambda rng: ((rng.normal(size=(3, 2, 2)),), {"op": TRANSPOSE.op(axes=(1, 0)), "flags": (True,), "size": 3}),))
+    cases=(lambda rng: ((rng.normal(size=(3, 2, 2)),), {"op": TRANSPOSE.op(axes=(1, 0)), "flags": (True,),
+                                                        "size": 3}),))
 
 
-# --------------------------------------------------------------------------------------------------------------- jacobians
+# ------------------------------------------------------------------------------------------------------------ jacobians
 
 BASIS = Primitive(
     "basis", lambda shape, dtype: spec((int(np.prod(shape, dtype=int)), *shape), dtype),
@@ -389,7 +408,8 @@ def jacobians(segments: list[_derive.Segment], roots: list[Any], variables: bool
         trace.pinned = pinned
 
 
-def _jacobian_forward(segments: list[_derive.Segment], roots: list[Any], variables: bool, target: Any, source: Any) -> Any:
+def _jacobian_forward(segments: list[_derive.Segment], roots: list[Any], variables: bool, target: Any,
+                      source: Any) -> Any:
     marks = _derive.dependent(segments, roots, variables)
     places = [at for at in _derive.locate(source, segments) if at[1] in marks.get(at[0], ())]
     if not places:
@@ -424,5 +444,6 @@ def batch_jacobian(segments: list[_derive.Segment], roots: list[Any], variables:
         trace.pinned = pinned
 
 
-__all__ = ["MAP", "argument", "basis", "batch_jacobian", "batched", "examples_of", "from_front", "jacobians", "on_examples",
+__all__ = ["MAP", "argument", "basis", "batch_jacobian", "batched", "examples_of", "from_front", "jacobians",
+           "on_examples",
            "release", "replay", "spec", "to_front", "tracing"]

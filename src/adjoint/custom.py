@@ -12,9 +12,10 @@ import numpy as np
 from . import _derive, _nest
 from ._errors import AdjointError, DtypeError, ShapeError, complain
 from ._graph import Primitive, Spec
-from ._tensor import Value, Variable
-from ._trace import local, record
+from ._tensor import Value
+from ._trace import DRAW_INPUT, local, record, tensor_at
 from .primitives.convert import convert, identity
+from .primitives.sampling import drawing_again
 from .tape import GradientTape
 
 __all__ = ["custom_gradient", "recompute_grad"]
@@ -51,7 +52,7 @@ class _Call:
         self.flat = _nest.flatten(args)
         self.names = _names(f, args)
         self.where = [k for k, a in enumerate(self.flat)
-                      if _is_array(a) or convert_all and isinstance(a, int) and not isinstance(a, bool)]
+                      if _is_array(a) or (convert_all and a.__class__ is int)]
         self.xs = [identity(convert(self.flat[k])) for k in self.where]
 
     def with_tensors(self, xs: list[Any]) -> Any:
@@ -64,7 +65,8 @@ class _Call:
 def _names(f: Any, args: tuple[Any, ...]) -> list[str]:
     """A name for each leaf of the arguments, for messages."""
     try:
-        given = [p.name for p in inspect.signature(f).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        given = [p.name for p in inspect.signature(f).parameters.values() if p.kind in (p.POSITIONAL_ONLY,
+                                                                                        p.POSITIONAL_OR_KEYWORD)]
     except (TypeError, ValueError):
         given = []
     names: list[str] = []
@@ -87,9 +89,10 @@ def _attach(xs: list[Any], variables: list[Any], y: Any, closure: Callable[[Any,
 def custom_gradient(f: Any = None) -> Any:
     """Decorate a function that returns its result together with a function for its gradient.
 
-    f  called as f(*args, **kwargs); returns (y, grad_fn). grad_fn(*dy) gets a cotangent for each tensor of y and returns
-       one for each tensor among the positional arguments (None for zero). When f reads trainable variables, grad_fn is
-       called with ``variables=[...]`` and returns a pair: cotangents of the arguments, cotangents of the variables.
+    f  called as f(*args, **kwargs); returns (y, grad_fn). grad_fn(*dy) gets a cotangent for each tensor of y and
+       returns one for each tensor among the positional arguments (None for zero). When f reads trainable variables,
+       grad_fn is called with ``variables=[...]`` and returns a pair: cotangents of the arguments, cotangents of the
+       variables.
 
     Higher derivatives come from differentiating grad_fn, which may be a custom_gradient function itself. Forward mode
     works too (the gradient function is transposed, so it has to be linear in dy). Keyword arguments are passed on and
@@ -122,9 +125,9 @@ def custom_gradient(f: Any = None) -> Any:
         variables = _read_by(tape)
         if variables and not _takes_variables(grad_fn):
             raise TypeError(
-                f"custom_gradient of {_called(f)}: it reads trainable variables ({', '.join(v.name for v in variables)}), so "
-                f"grad_fn must accept a 'variables' keyword argument and return (gradients of the arguments, gradients "
-                f"of the variables)")
+                f"custom_gradient of {_called(f)}: it reads trainable variables "
+                f"({', '.join(v.name for v in variables)}), so grad_fn must accept a 'variables' keyword argument and "
+                f"return (gradients of the arguments, gradients of the variables)")
         return _attach(call.xs, variables, y, _Gradient(f, grad_fn, call, variables))
 
     return decorated
@@ -148,7 +151,7 @@ def _takes_variables(grad_fn: Any) -> bool:
         parameters = inspect.signature(grad_fn).parameters.values()
     except (TypeError, ValueError):
         return False
-    return any(p.kind is p.VAR_KEYWORD or p.name == "variables" and p.kind is not p.VAR_POSITIONAL for p in parameters)
+    return any(p.kind is p.VAR_KEYWORD or (p.name == "variables" and p.kind is not p.VAR_POSITIONAL) for p in parameters)
 
 
 class _Gradient:
@@ -166,21 +169,25 @@ class _Gradient:
         if variables:
             got = self.grad_fn(*gs, variables=list(variables))
             if not (isinstance(got, (tuple, list)) and len(got) == 2):
-                raise ValueError(complain(name, "what grad_fn returns", "a pair (gradients of the arguments, gradients of the "
+                raise ValueError(complain(name, "what grad_fn returns",
+                                          "a pair (gradients of the arguments, gradients of the "
                                           "variables), since the function reads variables", f"{type(got).__name__}"))
             got, given = got
             of_variables = [given] if isinstance(given, Value) else _nest.flatten(given)
             if len(of_variables) != len(variables):
-                raise ValueError(complain(name, "what grad_fn returns", f"a gradient for each of {len(variables)} variables",
+                raise ValueError(complain(name, "what grad_fn returns",
+                                          f"a gradient for each of {len(variables)} variables",
                                           len(of_variables)))
         else:
             got = self.grad_fn(*gs)
         flat = [got] if isinstance(got, Value) or not isinstance(got, (list, tuple, dict)) else _nest.flatten(got)
         if len(flat) != len(xs):
             names = ", ".join(self.call.names[k] for k in self.call.where)
-            raise ValueError(complain(name, "what grad_fn returns", f"{len(xs)} gradients, one for each of {names}", len(flat)))
+            raise ValueError(complain(name, "what grad_fn returns", f"{len(xs)} gradients, one for each of {names}",
+                                      len(flat)))
         labels = [f"argument {self.call.names[k]}" for k in self.call.where] + [f"variable {v.name}" for v in variables]
-        values = [_checked(name, label, x._spec, c) for label, x, c in zip(labels, [*xs, *variables], [*flat, *of_variables])]
+        values = [_checked(name, label, x._spec, c) for label, x, c in zip(labels, [*xs, *variables], [*flat,
+                                                                                                       *of_variables])]
         return values + [None] * (len(want) - len(values))
 
 
@@ -199,7 +206,7 @@ def _checked(name: str, label: str, want: Spec, c: Any) -> Any:
     return c
 
 
-# ---------------------------------------------------------------------------------------------------------- recompute_grad
+# ------------------------------------------------------------------------------------------------------- recompute_grad
 
 @contextmanager
 def _unrecorded() -> Iterator[None]:
@@ -218,11 +225,18 @@ def _unrecorded() -> Iterator[None]:
             tape._start(local.trace)
 
 
+def _drawn_on(tape: GradientTape) -> list[Any]:
+    """Where the random numbers on a tape started, in order."""
+    return [tensor_at(trace, idx) for trace, spans in tape._spans() for start, stop in spans
+            for idx in range(start, stop) if trace.nodes()[idx].op is DRAW_INPUT]
+
+
 def recompute_grad(f: Any) -> Any:
     """Decorate a function so that its intermediate results are forgotten and computed again when its gradient is taken.
 
-    Trades time for memory: a tape keeps the arguments of each such function only. Differentiable to any order, in both
-    modes; keyword arguments are passed on and not differentiated. ``checkpoint`` is another name of it.
+    Trades time for memory: a tape keeps the arguments of each such function only. Random numbers are the same in both
+    runs. Differentiable to any order, in both modes; keyword arguments are passed on and not differentiated.
+    ``checkpoint`` is another name of it.
 
     >>> import adjoint as ad
     >>> f = ad.recompute_grad(lambda x: x * x * x)
@@ -238,8 +252,9 @@ def recompute_grad(f: Any) -> Any:
         with _unrecorded():
             with GradientTape(persistent=True) as tape:
                 y = f(*call.with_tensors(call.xs), **kwargs)
+            draws = _drawn_on(tape)
             variables = _read_by(tape)
-        return _attach(call.xs, variables, y, _Again(f, call, variables, kwargs))
+        return _attach(call.xs, variables, y, _Again(f, call, variables, kwargs, draws))
 
     decorated.__wrapped__ = f
     return decorated
@@ -248,10 +263,10 @@ def recompute_grad(f: Any) -> Any:
 class _Again:
     """How a recomputed function is differentiated: it is run again, on a tape."""
 
-    __slots__ = ("call", "f", "kwargs", "variables")
+    __slots__ = ("call", "draws", "f", "kwargs", "variables")
 
-    def __init__(self, f: Any, call: _Call, variables: list[Any], kwargs: dict[str, Any]) -> None:
-        self.f, self.call, self.variables, self.kwargs = f, call, variables, kwargs
+    def __init__(self, f: Any, call: _Call, variables: list[Any], kwargs: dict[str, Any], draws: list[Any]) -> None:
+        self.f, self.call, self.variables, self.kwargs, self.draws = f, call, variables, kwargs, draws
 
     def __call__(self, gs: tuple[Any, ...], want: list[bool]) -> list[Any]:
         sources, places = [], []
@@ -262,7 +277,8 @@ class _Again:
                     tape.watch(x)
                     sources.append(x)
                     places.append(k)
-            y = self.f(*self.call.with_tensors(xs), **self.kwargs)
+            with drawing_again(self.draws):
+                y = self.f(*self.call.with_tensors(xs), **self.kwargs)
         pairs = [(t, g) for t, g in zip(_nest.flatten(y), gs)
                  if g is not None and isinstance(t, Value) and _derive.is_differentiable(t._spec)]
         found = tape.gradient([t for t, _ in pairs], sources, [g for _, g in pairs])

@@ -37,8 +37,8 @@ class ForwardAccumulator:
     tangents  their tangents, in the same structure, of the same shapes and dtypes
 
     Accumulators nest in each other and with tapes, in any order. A Hessian-vector product is an accumulator around a
-    tape. Raises DtypeError for integer primals, ShapeError for a tangent that does not have its primal's shape, TapeError
-    when it is entered twice.
+    tape. Raises DtypeError for integer primals, ShapeError for a tangent that does not have its primal's shape,
+    TapeError when it is entered twice.
 
     >>> import adjoint as ad
     >>> x = ad.constant([1.0, 2.0])
@@ -52,7 +52,8 @@ class ForwardAccumulator:
         flat = [primals] if isinstance(primals, Value) else _nest.flatten(primals)
         given = [tangents] if isinstance(primals, Value) else _nest.flatten(tangents)
         if len(flat) != len(given):
-            raise ShapeError(complain("ForwardAccumulator", "tangents", f"one for each of {len(flat)} primals", len(given)))
+            raise ShapeError(complain("ForwardAccumulator", "tangents", f"one for each of {len(flat)} primals",
+                                      len(given)))
         self._primals = flat
         self._tangents = [self._checked(p, t) for p, t in zip(flat, given)]
         self._tape = BothWays()
@@ -66,16 +67,18 @@ class ForwardAccumulator:
             raise TypeError(complain("ForwardAccumulator", "each primal", "a tensor or variable", f"{primal!r:.60}",
                                      "make it one with constant()"))
         if primal._spec.dtype.kind not in "fc":
-            raise DtypeError(complain("ForwardAccumulator", "each primal", "floating or complex", primal._spec.dtype.name,
+            raise DtypeError(complain("ForwardAccumulator", "each primal", "floating or complex",
+                                      primal._spec.dtype.name,
                                       "an integer has no derivative; write 3.0 instead of 3, or cast it"))
         t = convert(tangent, primal._spec.dtype, True)
         if t._spec is not primal._spec:
-            raise ShapeError(complain("ForwardAccumulator", "each tangent", f"like its primal, {primal._spec}", t._spec))
+            raise ShapeError(complain("ForwardAccumulator", "each tangent", f"like its primal, {primal._spec}",
+                                      t._spec))
         return identity(t) if t is primal or not hasattr(t, "_value") else t
 
     def __enter__(self) -> ForwardAccumulator:
         if self._entered:
-            raise TapeError("ForwardAccumulator: an accumulator can be entered once; make a new one for another product")
+            raise TapeError("ForwardAccumulator: it can be entered once; make a new one for another product")
         self._entered = True
         self._tape.__enter__()
         for p, t in zip(self._primals, self._tangents):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -48,14 +50,16 @@ class Stream:
 class Draw(Value):
     """The owner of a draw's start: the same one for an explicit seed, else the stream's next each time it is asked."""
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_known", "_stream")
 
     def __init__(self, stream: Stream) -> None:
         self._spec, self._stream = START, stream
+        self._known = _local.again.pop(0) if _local.again else None
+        self._idx = 0 if self._known is None else self._known._idx
 
     @property
-    def _trace(self) -> None:                            # type: ignore[override]
-        return None
+    def _trace(self) -> Any:                             # type: ignore[override]
+        return None if self._known is None else self._known._trace
 
     @_trace.setter
     def _trace(self, trace: Any) -> None:
@@ -66,6 +70,8 @@ class Draw(Value):
         return self._stream.next()
 
     def _input(self, trace: Trace) -> tuple[Any, Any]:
+        if self._known is not None:
+            return self._known._input(trace)  # type: ignore[no-any-return]
         return DRAW_INPUT, self if trace.scratch else self._stream.next()
 
     def _look(self) -> np.ndarray[Any, Any]:
@@ -109,9 +115,25 @@ class _Local(threading.local):
         self.bits = np.random.Philox(0)
         self.generator = np.random.Generator(self.bits)
         self.state: Any = self.bits.state
+        self.again: list[Any] = []
 
 
 _local = _Local()
+
+
+@contextmanager
+def drawing_again(starts: list[Any]) -> Iterator[None]:
+    """Have the next draws start where earlier ones did (what is computed again draws the same numbers)."""
+    before, _local.again = _local.again, list(starts)
+    try:
+        yield
+    finally:
+        _local.again = before
+
+
+def next_draw(owner: Any) -> Any:
+    """The owner of a traced draw, or the start it has to use again."""
+    return _local.again.pop(0) if _local.again else owner
 
 
 def generator(start: Any) -> np.random.Generator:

@@ -32,7 +32,8 @@ def fresh(what: str, tree: Any) -> Any:
     def leaf(x: Any) -> Any:
         t = convert(x)
         if t._spec.dtype.kind not in "fc":
-            raise DtypeError(complain(what, "each argument to differentiate by", "floating or complex", t._spec.dtype.name,
+            raise DtypeError(complain(what, "each argument to differentiate by", "floating or complex",
+                                      t._spec.dtype.name,
                                       "an integer has no derivative; write 3.0 instead of 3, or cast it"))
         return identity(t)
 
@@ -44,7 +45,8 @@ def _picked(what: str, argnums: Any, args: tuple[Any, ...]) -> tuple[int, ...]:
     found = []
     for k in numbers:
         if not hasattr(k, "__index__") or not -len(args) <= k < len(args):
-            raise ValueError(complain(what, "argnums", f"positions of the {len(args)} positional arguments", repr(argnums)))
+            raise ValueError(complain(what, "argnums", f"positions of the {len(args)} positional arguments",
+                                      repr(argnums)))
         found.append(k.__index__() % len(args))
     return tuple(found)
 
@@ -201,7 +203,8 @@ def _pairs(what: str, primals: Any, tangents: Any) -> tuple[Any, Any, list[Any]]
     xs = tuple([fresh(what, p) for p in primals])
     flat, given = _nest.flatten(xs), _nest.flatten(tuple(tangents))
     if len(flat) != len(given):
-        raise ShapeError(complain(what, "tangents", f"of the primals' structure ({len(flat)} tensors)", f"{len(given)} tensors"))
+        raise ShapeError(complain(what, "tangents", f"of the primals' structure ({len(flat)} tensors)",
+                                  f"{len(given)} tensors"))
     vs = []
     for x, v in zip(flat, given):
         t = convert(v, x._spec.dtype, True)
@@ -249,7 +252,8 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     def along(*tangents: Any) -> Any:
         given = _nest.flatten(tuple(tangents))
         if len(given) != len(run.sources):
-            raise ShapeError(complain("linearize", "the tangents", f"one for each of {len(run.sources)} primals", len(given)))
+            raise ShapeError(complain("linearize", "the tangents", f"one for each of {len(run.sources)} primals",
+                                      len(given)))
         places = []
         for s, v, at in zip(run.sources, given, tape._watched):
             t = convert(v, s._spec.dtype, True)
@@ -289,7 +293,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     def pullback(cotangents: Any) -> Any:
         given = _nest.flatten(cotangents) if not isinstance(run.out, Value) else [cotangents]
         if len(given) != len(targets):
-            raise ShapeError(complain("vjp", "the pullback's argument", f"of the result's structure ({len(targets)} tensors)",
+            raise ShapeError(complain("vjp", "the pullback's argument",
+                                      f"of the result's structure ({len(targets)} tensors)",
                                       f"{len(given)} tensors"))
         found = run.tape.gradient(targets, run.sources, given)
         return run.packed(found, lambda s: zeros_of(s._spec))

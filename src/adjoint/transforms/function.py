@@ -18,6 +18,7 @@ from .._runtime import plan_for
 from .._tensor import Tensor, Value, Variable, wrap
 from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, local, place, user_line
 from ..primitives.convert import convert
+from ..primitives.sampling import Draw, next_draw
 
 __all__ = ["Function", "function"]
 
@@ -40,7 +41,8 @@ class Traced:
     calls  how often it was used
     """
 
-    __slots__ = ("calls", "captured", "effects", "held", "node", "outputs", "places", "plan", "scratch", "signature", "tree")
+    __slots__ = ("calls", "captured", "effects", "held", "node", "outputs", "places", "plan", "scratch", "signature",
+                 "tree")
 
     def __init__(self, python: Callable[..., Any], args: Any, kwargs: Any, signature: Any) -> None:
         self.calls, self.signature, self.held = 0, signature, (args, kwargs)
@@ -53,7 +55,7 @@ class Traced:
             outs = _nest.flatten([out])
             self.outputs: list[Any] = []                 # a place in the program, or a constant
             for o in outs:
-                if isinstance(o, Variable) or isinstance(o, Tensor) and o._trace is not scratch:
+                if isinstance(o, Variable) or (isinstance(o, Tensor) and o._trace is not scratch):
                     self.outputs.append(place(scratch, o))
                 else:
                     self.outputs.append(o._idx if isinstance(o, Tensor) else _Constant(o))
@@ -198,7 +200,8 @@ class Function:
         if isinstance(want, dict):
             return {key: self._fitted(w, value[key], f"{label}[{key!r}]") for key, w in want.items()}
         if isinstance(want, (list, tuple)):
-            return _nest.pack(list(want), [self._fitted(w, v, f"{label}[{k}]") for k, (w, v) in enumerate(zip(want, value))])
+            return _nest.pack(list(want), [self._fitted(w, v, f"{label}[{k}]") for k, (w, v) in enumerate(zip(want,
+                                                                                                              value))])
         t = convert(value, want.dtype, True)
         if t._spec.dtype is not want.dtype:
             raise DtypeError(complain(self._name, label, f"of dtype {want.dtype.name}, as input_signature says",
@@ -223,8 +226,8 @@ class Function:
         self.traces = list(self._known.values())
         if self.trace_count == _MANY:
             logging.getLogger("adjoint").warning(
-                "function %s was traced %d times: each new shape and each new Python number makes a trace; pass numbers "
-                "that change as tensors", getattr(self.python_function, "__name__", "?"), _MANY)
+                "function %s was traced %d times: each new shape and each new Python number makes a trace; pass "
+                "numbers that change as tensors", getattr(self.python_function, "__name__", "?"), _MANY)
         return traced
 
 
@@ -232,7 +235,7 @@ def _call(traced: Traced, tensors: list[Any]) -> Any:
     trace = local.trace
     if traced.scratch.closures:
         outs, effects = _replayed(traced, tensors)
-    elif local.tapes or trace.scratch or trace.assigned or any([not hasattr(t, "_value") for t in tensors]) or (
+    elif local.tapes or trace.scratch or trace.assigned or not all(hasattr(t, "_value") for t in tensors) or (
             _anything_pending(traced)):
         outs, effects = _inlined(traced, tensors)
     else:
@@ -246,8 +249,10 @@ def _call(traced: Traced, tensors: list[Any]) -> Any:
 
 def _anything_pending(traced: Traced) -> bool:
     for o in traced.captured:
-        if o is not None and (o.__class__ is Tensor and not hasattr(o, "_value") and o._trace is not traced.scratch
-                              or isinstance(o, Variable) and o._pending is not None):
+        if o.__class__ is Tensor:
+            if not hasattr(o, "_value") and o._trace is not traced.scratch:
+                return True
+        elif isinstance(o, Variable) and o._pending is not None:
             return True
     return False
 
@@ -263,7 +268,7 @@ def _inputs(traced: Traced, tensors: list[Any]) -> list[Any]:
         elif owner.__class__ is Tensor and owner._trace is scratch and not hasattr(owner, "_value"):
             found.append(next(it))
         else:
-            found.append(owner)
+            found.append(next_draw(owner) if owner.__class__ is Draw else owner)
     return found
 
 
@@ -372,10 +377,10 @@ def function(func: Any = None, input_signature: Any = None, autograph: bool = Tr
     input_signature  specs (with shape and dtype) that the arguments have to fit
     others           accepted for TensorFlow's sake; they change nothing
 
-    A signature is the structure of the arguments, each tensor's shape and dtype, and the Python values. A later call with
-    the same signature replays what was recorded: captured tensors and variables are read when it is called, variables
-    assigned inside are assigned each time, random numbers are drawn anew; other effects of the Python code (print, append)
-    happen while it is traced only. Differentiable: on a tape it is part of the program around it.
+    A signature is the structure of the arguments, each tensor's shape and dtype, and the Python values. A later call
+    with the same signature replays what was recorded: captured tensors and variables are read when it is called,
+    variables assigned inside are assigned each time, random numbers are drawn anew; other effects of the Python code
+    (print, append) happen while it is traced only. Differentiable: on a tape it is part of the program around it.
 
     Raises TraceError (and changes no variable) when the Python code needs the value of a traced tensor.
 

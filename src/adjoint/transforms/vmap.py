@@ -35,13 +35,14 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     """The function that runs ``f``, written for one example, on a batch of them, with each operation run once.
 
     f         function of tensors (and nests of them) that returns a tensor or a nest
-    in_axes   which axis of the arguments counts examples: an int for all, or a tuple with an int, None (the same for all
-              examples) or a nest for each positional argument; keyword arguments have it in front
+    in_axes   which axis of the arguments counts examples: an int for all, or a tuple with an int, None (the same for
+              all examples) or a nest for each positional argument; keyword arguments have it in front
     out_axes  where that axis stands in the results, likewise
 
-    Nests in itself, in tapes and in the other transforms. Random numbers drawn inside are the same for all examples unless
-    their key is batched. Raises ShapeError when the arguments do not hold equally many examples, AxisError for an axis
-    that a tensor does not have, TraceError when f looks at a value, NotSupportedError when it assigns to a variable.
+    Nests in itself, in tapes and in the other transforms. Random numbers drawn inside are the same for all examples,
+    unless their parameters differ: draw a batch of them outside for others. Raises ShapeError when the arguments do not
+    hold equally many examples, AxisError for an axis that a tensor does not have, TraceError when f looks at a value,
+    NotSupportedError when it assigns to a variable.
 
     >>> import adjoint as ad
     >>> dot = ad.vmap(lambda a, b: ad.sum(a * b))
@@ -57,7 +58,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         if isinstance(axes_of, list):
             axes_of = tuple(axes_of)
         if isinstance(axes_of, tuple) and len(axes_of) != len(args):
-            raise ValueError(complain("vmap", "in_axes", f"one for each of {len(args)} positional arguments", len(axes_of)))
+            raise ValueError(complain("vmap", "in_axes", f"one for each of {len(args)} positional arguments",
+                                      len(axes_of)))
         axes = _spread("in_axes", axes_of, args) + _spread("in_axes", 0, kwargs)
         tree = (args, kwargs)
         leaves = _nest.flatten(args) + _nest.flatten(kwargs)
@@ -68,7 +70,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
                 continue
             t = convert(leaf)
             if t._spec.ndim == 0:
-                raise ShapeError(complain("vmap", "an argument with an axis of examples", "of at least one dimension", "shape ()",
+                raise ShapeError(complain("vmap", "an argument with an axis of examples", "of at least one dimension",
+                                          "shape ()",
                                           "pass in_axes=None for it"))
             k = _axis("in_axes", axis, t._spec.ndim)
             n = t._spec.shape[k]
@@ -93,7 +96,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         for (t, flag), axis in zip(found, _spread("out_axes", out_axes, out)):
             if axis is None:
                 if flag:
-                    raise ValueError(complain("vmap", "out_axes", "an int for a result that differs between examples", "None"))
+                    raise ValueError(complain("vmap", "out_axes", "an int for a result that differs between examples",
+                                              "None"))
                 outs.append(t)
             else:
                 full = _batch.examples_of(t, flag, size)

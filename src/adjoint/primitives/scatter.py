@@ -24,10 +24,12 @@ from .indexing import (
     Key,
     align,
     check_range,
+    flat_places,
     getitem,
     index_op,
     iota,
     normal_key,
+    scatter_add,
     selected,
     to_front,
     unindex,
@@ -351,9 +353,9 @@ def _extreme_infer(x: Spec, u: Spec, *idx: Spec, key: Key, largest: bool) -> Spe
 
 
 def _extreme_kernel(x: Any, u: Any, *idx: Any, key: Key, largest: bool) -> Any:
-    out = np.array(x)
+    out = np.array(x, order="C")                         # reshape must not copy
     try:
-        (np.maximum if largest else np.minimum).at(out, (*idx, Ellipsis), u)
+        (np.maximum if largest else np.minimum).at(out.reshape(-1), flat_places(out.shape, key, idx), u.reshape(-1))
     except IndexError as error:
         raise IndexingError(f"scatter: an index is outside the tensor of shape {out.shape}: {error}") from None
     return out
@@ -366,8 +368,7 @@ def _extreme_vjp(g: Any, y: Any, x: Any, u: Any, *idx: Any, key: Key, largest: b
 
 def _shares_kernel(y: Any, x: Any, u: Any, *idx: Any, key: Key) -> Any:
     hit_x, hit_u = (x == y), (u == y[(*idx, Ellipsis)])
-    count = hit_x.astype(np.float64)
-    np.add.at(count, (*idx, Ellipsis), hit_u)
+    count = scatter_add(hit_x.astype(np.float64), key, idx, hit_u.astype(np.float64))
     share = (1.0 / np.maximum(count, 1.0)).astype(x.dtype)
     return np.where(hit_x, share, share.dtype.type(0)), np.where(hit_u, share[(*idx, Ellipsis)], share.dtype.type(0))
 

@@ -12,7 +12,7 @@ from .._trace import record
 from .arithmetic import divide, multiply
 from .convert import cast
 from .creation import ones_of
-from .indexing import TENSOR, check_range, getitem, index_op, iota, to_front, unindex
+from .indexing import TENSOR, check_range, flat_places, getitem, index_op, iota, scatter_add, to_front, unindex
 from .movement import reshape, transpose
 from .scatter import index_tensor, tensor
 
@@ -132,7 +132,7 @@ def _lowest(dtype: Any, largest: bool) -> Any:
 def _extreme_kernel(x: Any, ids: Any, n: int, largest: bool, empty: str) -> Any:
     out = np.full((n, *x.shape[1:]), _lowest(x.dtype, largest), x.dtype)
     try:
-        (np.maximum if largest else np.minimum).at(out, ids, x)
+        (np.maximum if largest else np.minimum).at(out.reshape(-1), flat_places(out.shape, (TENSOR,), (ids,)), x.reshape(-1))
         bare = np.bincount(ids.ravel().astype(np.int64), minlength=n) == 0
     except (IndexError, ValueError) as error:
         raise IndexingError(f"segment: a number is outside the {n} segments: {error}") from None
@@ -147,8 +147,7 @@ def _extreme_kernel(x: Any, ids: Any, n: int, largest: bool, empty: str) -> Any:
 
 def _shares_kernel(y: Any, x: Any, ids: Any) -> Any:
     hit = x == y[ids]
-    count = np.zeros(y.shape, np.int64)
-    np.add.at(count, ids, hit)
+    count = scatter_add(np.zeros(y.shape, np.int64), (TENSOR,), (ids,), hit.astype(np.int64))
     return np.where(hit, (1.0 / np.maximum(count, 1)[ids]), 0.0).astype(x.dtype)
 
 

@@ -20,7 +20,7 @@ def test_docstring_examples(name: str) -> None:
     module = importlib.import_module(name)
     config.spelling = "tf" if ".tensorflow" in name else "adjoint"
     try:
-        failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+        failed, _ = doctest.testmod(module, globs={}, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     finally:
         config.spelling = "adjoint"
     assert failed == 0

@@ -17,8 +17,8 @@ from typing import Any as _Any
 
 from .. import _config
 from . import (
-    _arrays, _checks, _control, _errors, _function, _indexing, _linalg, _maths, _module, _nesting, _nn, _print, _random, _search,
-    _tables, _types,
+    _arrays, _checks, _control, _errors, _function, _indexing, _initializers, _keras, _linalg, _losses, _maths, _metrics,
+    _module, _nesting, _nn, _numpy, _optimizers, _print, _random, _search, _tables, _types,
 )
 from ._bind import TABLE as _TABLE
 from ._bind import absent as _absent

@@ -1,0 +1,1 @@
+"""tf.experimental.numpy: adjoint's functions under NumPy's names."""

@@ -18,7 +18,7 @@ X = np.array([[0.3, 0.7, 1.1], [0.2, 0.9, 0.4]])
     lambda x: np.multiply.outer(x, X), lambda x: X * x, lambda x: X @ x.T, lambda x: np.matmul(x, X.T), lambda x: np.power(x, 3),
     lambda x: np.maximum(x, 0.5), lambda x: np.clip(x, 0.25, 0.8), lambda x: np.expand_dims(x, 0), lambda x: np.tile(x, (2, 1)),
     lambda x: np.mean(x, axis=1, keepdims=True), lambda x: np.std(x, ddof=1), lambda x: np.einsum("ij,kj->ik", x, X),
-], ids=str)
+], ids=lambda f: getattr(f, "__name__", "f").strip("<>"))
 def test_value_as_numpys_and_a_gradient(f) -> None:  # type: ignore[no-untyped-def]
     x = ad.Tensor(X)
     with ad.GradientTape() as tape:

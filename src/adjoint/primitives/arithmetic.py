@@ -152,6 +152,9 @@ def divide(x: Any, y: Any) -> Any:
     return _true_divide(x, y)
 
 
+divide.primitive = _DIVIDE.prim  # type: ignore[attr-defined]
+
+
 reciprocal = elementwise(
     "reciprocal", 1, lambda x: np.true_divide(x.dtype.type(1), x), lambda r, x: (negative(r / x),),
     oracle="numpy.reciprocal", domain=((0.5, 3.0),), lower=lambda s, x: 1 / x,

@@ -261,8 +261,14 @@ sin = elementwise(
 cos: Any = elementwise(
     "cos", 1, wide(np.cos), lambda r, x: (negative(sin(x)),), oracle="mpmath.cos",
     doc=example("The cosine of x, in radians.", "round(float(ad.cos(0.5)), 4)", "0.8776"))
+
+def _tan_slope(r: Any, x: Any) -> Any:
+    """1 + tan(x)**2, which cancels where a complex tangent is near i: 1 / cosh(i x)**2 there."""
+    return _sech2(multiply(x, 1j)) if x._spec.dtype.kind == "c" else add(square(r), 1)
+
+
 tan = elementwise(
-    "tan", 1, wide(np.tan), lambda r, x: (add(square(r), 1),), oracle="mpmath.tan", domain=((-1.4, 1.4),),
+    "tan", 1, wide(np.tan), lambda r, x: (_tan_slope(r, x),), oracle="mpmath.tan", domain=((-1.4, 1.4),),
     doc=example("The tangent of x, in radians.", "round(float(ad.tan(0.5)), 4)", "0.5463"))
 
 # Slopes of the inverse functions: x**m q**(-n/2), with q = 1 - x**2, 1 + x**2 or x**2 - 1 and m 0 or 1. The factor x is

@@ -139,7 +139,8 @@ def test_einsum(case: Any, dtype: str) -> None:
 
 
 @pytest.mark.parametrize(("equation", "shapes"), [
-    ("ij,jk->ik", [(2, 3), (4, 2)]), ("ij->ik", [(2, 3)]), ("ij", [(2,)]), ("ij,jk", [(2, 3)]), ("i->ii", [(2,)]), ("i$", [(2,)])])
+    ("ij,jk->ik", [(2, 3), (4, 2)]), ("ij->ik", [(2, 3)]), ("ij", [(2,)]), ("ij,jk", [(2, 3)]), ("i->ii", [(2,)]),
+    ("i$", [(2,)])])
 def test_einsum_refuses(equation: str, shapes: Any) -> None:
     with pytest.raises(ad.ShapeError, match="einsum"):
         ad.einsum(equation, *[ad.Tensor(np.ones(s)) for s in shapes])

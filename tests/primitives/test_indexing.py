@@ -204,6 +204,26 @@ def test_setitem_inside_a_traced_function() -> None:
     assert f(ad.Tensor([3.0, 4.0])).tolist() == [0.0, 4.0]
 
 
+def test_one_value_under_a_mask_needs_no_look_at_it() -> None:
+    @ad.function
+    def clipped(x: Any) -> Any:
+        y = x + 0.0
+        y[x < 0] = 0.0
+        return y
+
+    x = ad.Tensor([[1.0, -2.0], [-3.0, 4.0]])
+    assert clipped(x).tolist() == [[1.0, 0.0], [0.0, 4.0]]
+    with ad.GradientTape() as tape:
+        tape.watch(x)
+        y = clipped(x)
+    assert tape.gradient(y, x).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    z = x + 0.0
+    z[np.array([True, False])] = 5
+    assert z.tolist() == [[5.0, 5.0], [-3.0, 4.0]]
+    with pytest.raises(ad.IndexingError):
+        z[ad.Tensor([True, False, True])] = 0.0
+
+
 def test_setitem_converts_but_does_not_truncate() -> None:
     x = ad.Tensor([1, 2], dtype="int32")
     with pytest.raises(ad.DtypeError):
@@ -421,7 +441,8 @@ DATA = np.array([[1.0, 5.0], [2.0, 0.0], [3.0, 5.0], [4.0, 1.0], [0.0, 2.0]])
 def test_unsorted_segments(name: str, reduce: Any, empty: float, pending: bool) -> None:
     ids = ad.Tensor(IDS) + 0 if pending else ad.Tensor(IDS)
     got = getattr(ad, f"unsorted_segment_{name}")(ad.Tensor(DATA), ids, 4)
-    want = np.stack([reduce(DATA[IDS == s], axis=0) if (IDS == s).any() else np.full(2, empty) for s in range(4)])
+    rows = [DATA[s == IDS] for s in range(4)]
+    want = np.stack([reduce(r, axis=0) if len(r) else np.full(2, empty) for r in rows])
     np.testing.assert_allclose(got.numpy(), want)
 
 

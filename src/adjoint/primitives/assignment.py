@@ -11,6 +11,7 @@ from .._tensor import Tensor, Value, Variable
 from .._trace import local, origin_of, record, taped
 from ._make import broadcast_shapes, install
 from .broadcast import broadcast_to
+from .comparison import where
 from .convert import cast, convert
 from .creation import zeros_of
 from .indexing import (
@@ -148,22 +149,45 @@ PICK = Primitive(
 # -------------------------------------------------------------------------------------------------------- x[key] = value
 
 
-def updated(x: Any, key: Any, value: Any) -> Any:
-    """``x`` with the part that ``key`` selects replaced by ``value``, as a new tensor."""
-    parsed, tensors = parse(x, key)
+def _value_for(x: Any, value: Any) -> Any:
+    """A value of the dtype of ``x``; what that dtype cannot hold raises."""
     dtype = x._spec.dtype
     v = value if isinstance(value, Value) else convert(value, dtype, True)
     have = v._spec.dtype
-    if have is not dtype:
-        if "biufc".index(have.kind.replace("u", "i")) > "biufc".index(dtype.kind.replace("u", "i")):
-            raise DtypeError(complain("setitem", "the value", f"of a dtype that {dtype.name} holds", have.name,
-                                      "cast the value, or the tensor before"))
-        v = cast(v, dtype)
+    if have is dtype:
+        return v
+    if _WIDTH[have.kind] > _WIDTH[dtype.kind]:
+        raise DtypeError(complain("setitem", "the value", f"of a dtype that {dtype.name} holds", have.name,
+                                  "cast the value, or the tensor before"))
+    return cast(v, dtype)
+
+
+_WIDTH = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+def updated(x: Any, key: Any, value: Any) -> Any:
+    """``x`` with the part that ``key`` selects replaced by ``value``, as a new tensor."""
+    if isinstance(key, (Value, np.ndarray)) and key.ndim and key.dtype == "bool":
+        v = _value_for(x, value)
+        if v._spec.size == 1:
+            return _filled_where(x, convert(key), reshape(v, ()))
+        value = v
+    parsed, tensors = parse(x, key)
+    v = _value_for(x, value)
     rank = len(selected(x._spec.shape, parsed, shape_of_indices("setitem", tuple(t._spec for t in tensors))))
     extra = v._spec.ndim - rank
     if extra > 0 and all(n == 1 for n in v._spec.shape[:extra]):
         v = reshape(v, v._spec.shape[extra:])
     return record(SET.op(key=parsed), x, v, *tensors)
+
+
+def _filled_where(x: Any, mask: Any, v: Any) -> Any:
+    """One value under a mask: nothing has to be known about the mask."""
+    shape, have = x._spec.shape, mask._spec.shape
+    if have != shape[:len(have)]:
+        raise IndexingError(complain("setitem", "a boolean mask", f"of shape {shape[:len(have)]}, as the axes it stands for",
+                                     have))
+    return where(reshape(mask, (*have, *[1] * (len(shape) - len(have)))), v, x)
 
 
 def _rebind(x: Tensor, new: Tensor) -> None:

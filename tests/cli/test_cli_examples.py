@@ -40,7 +40,7 @@ def test_gradient_descent_notebook(run, tmp_path):
 
 def test_digits(run):
     pytest.importorskip("sklearn")
-    status, out, err = run("run", str(EXAMPLES / "digits.py"), "--epochs", "20")
+    status, out, err = run("run", str(EXAMPLES / "digits.py"))
     assert (status, err) == (0, "")
     assert "\x1b" not in out
     assert float(re.search(r"held-out accuracy +([\d.]+)%", out)[1]) > 97

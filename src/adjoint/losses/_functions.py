@@ -87,12 +87,12 @@ def _pair(operation: str, y_true: Any, y_pred: Any, keras: bool) -> tuple[Any, A
 
 
 def _as_keras(y: Any, p: Any) -> tuple[Any, Any]:
-    """A trailing 1 that only one of two has is dropped, as Keras does; then they broadcast."""
+    """A trailing 1 that only one of two has is dropped, or given to a row without it, as Keras does; then they broadcast."""
     a, b = y._spec.shape, p._spec.shape
     if len(a) == len(b) + 1 and a[-1] == 1:
-        y = squeeze(y, -1)
-    elif len(b) == len(a) + 1 and b[-1] == 1:
-        p = squeeze(p, -1)
+        return (y, expand_dims(p, axis=-1)) if len(b) == 1 else (squeeze(y, -1), p)
+    if len(b) == len(a) + 1 and b[-1] == 1:
+        return (expand_dims(y, axis=-1), p) if len(a) == 1 else (y, squeeze(p, -1))
     return y, p
 
 

@@ -10,6 +10,7 @@ from ..primitives import activation as _a
 from ..primitives.activation import gelu_exact, gelu_tanh, hard_silu, log_cosh, mish, selu, silu, softsign, tanhshrink
 from ..primitives.convert import convert, identity
 from ..primitives.movement import moveaxis
+from ..primitives.normalize import l2_normalize
 from ..primitives.softmax import (
     log_softmax,
     logsumexp,
@@ -23,10 +24,10 @@ from ..primitives.transcendental import exp, tanh
 
 __all__ = [
     "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
-    "hard_tanh", "leaky_relu", "linear", "log_cosh", "log_sigmoid", "log_softmax", "logsumexp", "mish", "relu",
-    "relu6", "selu", "sigmoid", "sigmoid_cross_entropy_with_logits", "silu", "soft_shrink", "softmax",
-    "softmax_cross_entropy_with_logits", "softplus", "softsign", "sparse_softmax_cross_entropy_with_logits",
-    "squareplus", "swish", "tanh", "tanhshrink", "threshold",
+    "hard_tanh", "l2_normalize", "leaky_relu", "linear", "log_cosh", "log_sigmoid", "log_softmax", "logsumexp",
+    "mish", "relu", "relu6", "selu", "sigmoid", "sigmoid_cross_entropy_with_logits", "silu", "soft_shrink",
+    "softmax", "softmax_cross_entropy_with_logits", "softplus", "softsign",
+    "sparse_softmax_cross_entropy_with_logits", "squareplus", "swish", "tanh", "tanhshrink", "threshold",
 ]
 
 relu = unary(_a.RELU.op(), "relu", """max(x, 0), elementwise; the derivative at 0 is 0.

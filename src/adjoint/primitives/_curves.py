@@ -59,7 +59,8 @@ def curve(
     for the dtypes below.
     """
     infer = elementwise_infer(name, ("f",), "same")
-    exact, short = wide(lambda x, n, **p: kernel(x, n, **p)), wide(narrow or kernel)
+    brief = narrow or kernel
+    exact, short = wide(lambda x, n, **p: kernel(x, n, **p)), wide(lambda x, n, **p: brief(x, n, **p))
 
     def value(x: Any, **p: Any) -> Any:
         return (exact if x.dtype == F64 else short)(x, n=0, **p)

@@ -164,12 +164,12 @@ def _gelu_kernel(x: Any, n: int) -> Any:
     c = np.clip(x, -_CUT, _CUT)
     if n >= 2:
         return gaussian(c, 1.0, horner(gauss_polynomial(n - 2, (2.0 * _DENSITY, 0.0, -_DENSITY), 1.0), c))
-    low = np.minimum(c, 0.0)
+    low = np.minimum(c, -1.0)
     scaled = 0.5 * scipy_special().erfcx(-_ROOT_HALF * low)
-    upper = normal_cdf(np.maximum(c, 0.0))
+    upper = normal_cdf(np.maximum(c, -1.0))
     if n == 0:
-        return np.where(x > 0, x * upper, gaussian(low, 1.0, low * scaled))
-    return np.where(x > 0, upper + gaussian(c, 1.0, c * _DENSITY), gaussian(low, 1.0, scaled + low * _DENSITY))
+        return np.where(x > -1.0, x * upper, gaussian(low, 1.0, low * scaled))
+    return np.where(x > -1.0, upper + gaussian(c, 1.0, c * _DENSITY), gaussian(low, 1.0, scaled + low * _DENSITY))
 
 
 def _gelu_narrow(x: Any, n: int) -> Any:

@@ -69,7 +69,7 @@ def _small_layout(shape: Shape, axes: tuple[int, ...]) -> _Layout:
     return _Layout(shape, axes)
 
 
-def _layout(x: Any, axes: tuple[int, ...]) -> _Layout:
+def layout(x: Any, axes: tuple[int, ...]) -> _Layout:
     return (_small_layout if x.size < 65536 else _Layout)(x.shape, axes)
 
 
@@ -79,16 +79,12 @@ class _Row:
     __slots__ = ("at", "d", "e", "lay", "live", "low", "others", "top", "total")
 
     def __init__(self, x: Any, axes: tuple[int, ...]) -> None:
-        lay = self.lay = _layout(x, axes)
+        lay = self.lay = layout(x, axes)
         rows = lay.apart(x)
         at = self.at = lay.starts + rows.argmax(1)
         exact = rows.dtype == F64
-        if exact:
-            top = rows.reshape(-1).take(at)
-        else:
-            rows = rows.astype(F64, "C")
-            top = rows.reshape(-1).take(at)
-        self.top = top
+        rows = rows.astype(F64, "C", copy=not exact)     # row-major, so that flat views are views
+        top = self.top = rows.reshape(-1).take(at)
         d = self.d = rows - top[:, None]
         self.live: Any = None                            # rows not masked everywhere, where there are others
         if not isfinite(np.add.reduce(top)):
@@ -281,7 +277,7 @@ def _infer(name: str, arity: int) -> Callable[..., Spec]:
     return infer
 
 
-def _front(args: Any, at: Any) -> list[Any]:
+def to_front(args: Any, at: Any) -> list[Any]:
     """Arguments of a batched call with their batch axis first, broadcast where they have none."""
     size = next(a._spec.shape[k] for a, k in zip(args, at) if k is not None)
     out = []
@@ -299,7 +295,7 @@ def _batch(name: str) -> Callable[..., Any]:
     def rule(args: Any, at: Any, **params: Any) -> Any:
         if "axes" in params:
             params["axes"] = tuple(k + 1 for k in params["axes"])
-        return record(_MADE[name].op(**params), *_front(args, at)), 0
+        return record(_MADE[name].op(**params), *to_front(args, at)), 0
 
     return rule
 

@@ -60,7 +60,8 @@ def sigmoid_kernel(x: Any, n: int) -> Any:
 
 
 sigmoid = curve(
-    "sigmoid", sigmoid_kernel, narrow=lambda x, n: sigmoid_kernel(x, n) if n else 1.0 / (1.0 + np.exp(-x)), oracle="scipy.special.expit",
+    "sigmoid", sigmoid_kernel, narrow=lambda x, n: sigmoid_kernel(x, n) if n else 1.0 / (1.0 + np.exp(-x)),
+    oracle="scipy.special.expit",
     domain=((-6.0, 6.0),),
     doc="""The logistic function 1 / (1 + exp(-x)).
     Its derivative is e / (1 + e)^2 with e = exp(-|x|), which keeps every digit where 1 - sigmoid(x) has none left.

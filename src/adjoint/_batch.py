@@ -102,7 +102,7 @@ def _restore(scratch: Trace, state: tuple[Any, ...]) -> None:
 
 # ------------------------------------------------------------------------------------------------------------ replaying
 
-def replay(scratch: Trace, start: Node | None, env: Env, size: int | None) -> None:
+def replay(scratch: Trace, start: Node | None, env: Env, size: int | None, keep: tuple[int, ...] = ()) -> None:
     """Record what ``scratch`` holds after ``start`` into the current trace, filling ``env``; on ``size`` examples."""
     nodes = list(scratch.node.path(start))
     nodes.reverse()
@@ -140,7 +140,7 @@ def replay(scratch: Trace, start: Node | None, env: Env, size: int | None) -> No
             out._trace.closures[out._idx] = _Again(scratch, closure, env, size, flags)
     if closures:
         state = snapshot(scratch)
-        held = {t._idx for t in live(scratch.handles)} | set(scratch.captures.values())
+        held = {t._idx for t in live(scratch.handles)} | set(scratch.captures.values()) | set(keep)
         for trace, idx, _ in closures:
             trace.closures[idx].state = state
         if not scratch.tapes:
@@ -387,14 +387,15 @@ def jacobians(segments: list[_derive.Segment], roots: list[Any], variables: bool
     """For each source the derivative of every element of ``target`` by every element of it; None where none leads.
 
     mode: "reverse" (a sweep for each element of the target), "forward" (one for each element of a source) or "auto"
-    (the fewer); either way all sweeps run as one, on a batch.
+    (the fewer, and reverse for complex values); either way all sweeps run as one, on a batch.
     """
     trace = local.trace
     pinned, trace.pinned = trace.pinned, True
     try:
         if mode == "auto":
             unknown = sum(s._spec.size for s in sources)
-            forward = unknown < target._spec.size and not any(t.closed for t, _ in segments)
+            forward = (unknown < target._spec.size and not any(t.closed for t, _ in segments)
+                       and all(v._spec.dtype.kind == "f" for v in (target, *sources)))
             mode = "forward" if forward else "reverse"
         if mode == "forward":
             return [_jacobian_forward(segments, roots, variables, target, s) for s in sources]

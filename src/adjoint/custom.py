@@ -41,7 +41,7 @@ BARRIER = Primitive(
 
 
 def _is_array(x: Any) -> bool:
-    return isinstance(x, (Value, np.ndarray, np.generic, float, complex)) or hasattr(x, "__adjoint_tensor__")
+    return isinstance(x, (Value, np.ndarray, np.generic)) or hasattr(x, "__adjoint_tensor__")
 
 
 class _Call:
@@ -52,7 +52,7 @@ class _Call:
         self.flat = _nest.flatten(args)
         self.names = _names(f, args)
         self.where = [k for k, a in enumerate(self.flat)
-                      if _is_array(a) or (convert_all and a.__class__ is int)]
+                      if _is_array(a) or (convert_all and a.__class__ in (int, float, complex))]
         self.xs = [identity(convert(self.flat[k])) for k in self.where]
 
     def with_tensors(self, xs: list[Any]) -> Any:
@@ -284,5 +284,5 @@ class _Again:
         found = tape.gradient([t for t, _ in pairs], sources, [g for _, g in pairs])
         result: list[Any] = [None] * len(want)
         for k, g in zip(places, found):
-            result[k] = g
+            result[k] = None if g is None else convert(g)   # sparse rows become dense here
         return result

@@ -149,7 +149,9 @@ def jacobian(f: Callable[..., Any], argnums: Any = 0, mode: str = "auto", has_au
              smaller. Either way all columns or rows are computed as one batch
     has_aux  whether f returns (result, aux); then the function gives (jacobian, aux)
 
-    Each result has the structure of f's result with that of the argument inside.
+    Each result has the structure of f's result with that of the argument inside. For complex values reverse mode gives
+    rows of gradients, as GradientTape.jacobian does (conjugated for a holomorphic f), forward mode the derivative along
+    the real axis, and "auto" is reverse.
 
     >>> import adjoint as ad
     >>> ad.jacobian(lambda x: x * x)(ad.constant([1.0, 2.0])).tolist()

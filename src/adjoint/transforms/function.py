@@ -14,8 +14,9 @@ import numpy as np
 from .. import _batch, _nest
 from .._errors import DtypeError, ShapeError, complain
 from .._graph import Node, Spec
+from .._runtime import _array as owned
 from .._runtime import plan_for
-from .._tensor import Tensor, Value, Variable, wrap
+from .._tensor import Tensor, Value, Variable
 from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, local, place, user_line
 from ..primitives.convert import convert
 from ..primitives.sampling import Draw, next_draw
@@ -41,8 +42,22 @@ class Traced:
     calls  how often it was used
     """
 
-    __slots__ = ("calls", "captured", "effects", "held", "node", "outputs", "places", "plan", "scratch", "signature",
-                 "tree")
+    __slots__ = (
+        "assigned",
+        "calls",
+        "held",
+        "node",
+        "outputs",
+        "places",
+        "recipe",
+        "scratch",
+        "signature",
+        "single",
+        "specs",
+        "tree",
+        "wanted",
+        "watch",
+    )
 
     def __init__(self, python: Callable[..., Any], args: Any, kwargs: Any, signature: Any) -> None:
         self.calls, self.signature, self.held = 0, signature, (args, kwargs)
@@ -51,26 +66,42 @@ class Traced:
             inner = [_batch.argument(scratch, leaf.spec) if leaf.__class__ is _Slot else leaf for leaf in leaves]
             self.places = [t._idx for t, leaf in zip(inner, leaves) if leaf.__class__ is _Slot]
             given, named = _nest.pack((args, kwargs), inner)
-            out = python(*given, **named)
-            outs = _nest.flatten([out])
-            self.outputs: list[Any] = []                 # a place in the program, or a constant
-            for o in outs:
-                if isinstance(o, Variable) or (isinstance(o, Tensor) and o._trace is not scratch):
-                    self.outputs.append(place(scratch, o))
-                else:
-                    self.outputs.append(o._idx if isinstance(o, Tensor) else _Constant(o))
+            self.tree = out = python(*given, **named)
+            self.outputs = [_output(scratch, o) for o in _nest.flatten([out])]
             last = {id(v): v for v, _ in scratch.assigned}
-            self.effects = [(v, place(scratch, v._pending)) for v in last.values()]
-        self.tree = out
+            self.assigned = list(last.values())
+            effects = [place(scratch, v._pending) for v in self.assigned]
+        self.single = not isinstance(out, (list, tuple, dict))
         self.node: Node = scratch.node
-        self.captured = [o for k, o in enumerate(scratch.owners)]
         self.scratch = scratch
-        self.plan: Any = None
+        self.wanted = tuple([o for o in self.outputs if o.__class__ is not _Constant] + effects)
+        nodes = scratch.nodes()
+        self.specs = [nodes[k].specs[k - nodes[k].idx] for k in self.wanted]
+        number = {at: k for k, at in enumerate(self.places)}
+        inputs = [n for n in self.node.path() if n.op is not None and n.op.prim is INPUT]
+        # For each input of the program where it comes from: an argument's number, an owner, or a Python scalar.
+        self.recipe = [(number.get(n.idx), owner, value)
+                       for n, owner, value in zip(reversed(inputs), scratch.owners, scratch.inputs)]
+        self.watch = [owner for at, owner, _ in self.recipe if at is None and owner.__class__ in (Tensor, Variable)]
 
-    @property
-    def direct(self) -> bool:
-        """Whether the program can run by its own plan, outside of any trace."""
-        return not self.scratch.closures
+    def inputs(self, tensors: Any) -> list[Any]:
+        """For each input of the program the tensor, variable or Python scalar that it is in this call."""
+        return [tensors[at] if at is not None else value if owner is None
+                else next_draw(owner) if owner.__class__ is Draw else owner for at, owner, value in self.recipe]
+
+    def settled(self, tensors: Any) -> bool:
+        """Whether everything the program reads has a value, so that it can run by its own plan, outside of any trace."""
+        return all([hasattr(t, "_value") for t in tensors]) and not any(
+            [t._pending is not None if t.__class__ is Variable else not hasattr(t, "_value") for t in self.watch])
+
+
+def _output(scratch: Trace, o: Any) -> Any:
+    """A result's place in the program, or what is returned as it is."""
+    if hasattr(o, "__adjoint_tensor__"):                 # sparse rows: as a tensor
+        o = convert(o)
+    if not isinstance(o, Value):
+        return _Constant(o)
+    return o._idx if o._trace is scratch else place(scratch, o)
 
 
 class _Constant:
@@ -121,8 +152,9 @@ class Function:
         self.trace_count = 0
         self.input_signature = input_signature
         self._known: OrderedDict[Any, Traced] = OrderedDict()
+        self._fast: dict[Any, Traced] = {}               # by the specs, where all arguments are tensors
         self._tracing: set[Any] = set()
-        self._bound: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._bound: dict[int, Any] = {}                 # id of an instance -> (reference, its own Function)
         self._parameters: inspect.Signature | None
         try:
             self._parameters = inspect.signature(python)
@@ -133,27 +165,36 @@ class Function:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
+        found = self._bound.get(id(instance))
+        if found is not None and found[0]() is instance:
+            return found[1]
         try:
-            found = self._bound.get(instance)
+            key, bound = id(instance), self._bound
+            weak = weakref.ref(instance, lambda gone: bound.pop(key, None))
         except TypeError:
             return functools.partial(self, instance)
-        if found is None:
-            weak = weakref.ref(instance)
-            python = self.python_function
+        python = self.python_function
 
-            def method(*args: Any, **kwargs: Any) -> Any:
-                return python(weak(), *args, **kwargs)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return python(weak(), *args, **kwargs)
 
-            functools.update_wrapper(method, python, updated=())
-            method.__wrapped__ = python.__get__(weakref.proxy(instance))  # type: ignore[attr-defined]
-            found = self._bound[instance] = Function(method, self.input_signature)
-        return found
+        functools.update_wrapper(method, python, updated=())
+        if self._parameters is not None:
+            rest = list(self._parameters.parameters.values())[1:]
+            method.__signature__ = self._parameters.replace(parameters=rest)  # type: ignore[attr-defined]
+        made = Function(method, self.input_signature)
+        self._bound[key] = weak, made
+        return made
 
     def __repr__(self) -> str:
         return f"<function {getattr(self.python_function, '__name__', '?')} of {len(self.traces)} traces>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs:
+        if not kwargs:
+            traced = self._fast.get(tuple([a._spec if a.__class__ is Tensor else None for a in args]))
+            if traced is not None:
+                return _call(traced, args)
+        else:
             args, kwargs = self._in_order(args, kwargs)
         if self.input_signature is not None:
             args = self._by_signature(args)
@@ -175,7 +216,8 @@ class Function:
         traced = self._known.get(key)
         if traced is None:
             traced = self._trace(key, slots, (args, kwargs))
-        traced.calls += 1
+        if not kwargs and self.input_signature is None and len(tensors) == len(args) == len(leaves):
+            self._fast[tuple([s.spec for s in slots])] = traced
         return _call(traced, tensors)
 
     def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -223,6 +265,7 @@ class Function:
         self.trace_count += 1
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
+            self._fast.clear()
         self.traces = list(self._known.values())
         if self.trace_count == _MANY:
             logging.getLogger("adjoint").warning(
@@ -231,78 +274,52 @@ class Function:
         return traced
 
 
-def _call(traced: Traced, tensors: list[Any]) -> Any:
+def _call(traced: Traced, tensors: Any) -> Any:
     trace = local.trace
+    traced.calls += 1
     if traced.scratch.closures:
-        outs, effects = _replayed(traced, tensors)
-    elif local.tapes or trace.scratch or trace.assigned or not all(hasattr(t, "_value") for t in tensors) or (
-            _anything_pending(traced)):
-        outs, effects = _inlined(traced, tensors)
+        made = _replayed(traced, tensors)
+    elif local.tapes or trace.scratch or trace.assigned or not traced.settled(tensors):
+        made = _inlined(traced, tensors)
     else:
-        outs, effects = _run(traced, tensors)
-    for (variable, _), new in zip(traced.effects, effects):
-        variable.assign(new)
-    it = iter(outs)
-    leaves = [o.value if o.__class__ is _Constant else next(it) for o in traced.outputs]
-    return leaves[0] if not isinstance(traced.tree, (list, tuple, dict)) else _nest.pack(traced.tree, leaves)
+        made = _run(traced, tensors)
+    if traced.assigned:
+        for variable, new in zip(traced.assigned, made[-len(traced.assigned):]):
+            variable.assign(new)
+    if traced.single:
+        first = traced.outputs[0]
+        return first.value if first.__class__ is _Constant else made[0]
+    it = iter(made)
+    return _nest.pack(traced.tree, [o.value if o.__class__ is _Constant else next(it) for o in traced.outputs])
 
 
-def _anything_pending(traced: Traced) -> bool:
-    for o in traced.captured:
-        if o.__class__ is Tensor:
-            if not hasattr(o, "_value") and o._trace is not traced.scratch:
-                return True
-        elif isinstance(o, Variable) and o._pending is not None:
-            return True
-    return False
-
-
-def _inputs(traced: Traced, tensors: list[Any]) -> list[Any]:
-    """The outer tensor, variable or (value, spec) scalar for each input of the program, in order."""
-    found: list[Any] = []
-    it = iter(tensors)
-    scratch = traced.scratch
-    for value, owner in zip(scratch.inputs, scratch.owners):
-        if owner is None:
-            found.append(value)
-        elif owner.__class__ is Tensor and owner._trace is scratch and not hasattr(owner, "_value"):
-            found.append(next(it))
-        else:
-            found.append(next_draw(owner) if owner.__class__ is Draw else owner)
-    return found
-
-
-def _places(traced: Traced) -> list[int]:
-    return [o for o in traced.outputs if o.__class__ is not _Constant] + [at for _, at in traced.effects]
-
-
-def _run(traced: Traced, tensors: list[Any]) -> tuple[list[Any], list[Any]]:
+def _run(traced: Traced, tensors: Any) -> list[Any]:
     """By its own plan, at once."""
-    values = [v._value if isinstance(v, Value) else v for v in _inputs(traced, tensors)]
-    outputs = tuple(_places(traced))
-    got = plan_for(traced.node, outputs).run(values) if outputs else []
-    made = [wrap(v if isinstance(v, np.ndarray) else np.asarray(v)) for v in got]
-    n = len(made) - len(traced.effects)
-    return made[:n], made[n:]
+    if not traced.wanted:
+        return []
+    values = [v._value if hasattr(v, "_spec") else v for v in traced.inputs(tensors)]
+    made = []
+    for value, s in zip(plan_for(traced.node, traced.wanted).run(values), traced.specs):
+        t = Tensor.__new__(Tensor)
+        t._trace, t._idx, t._spec, t._value = None, 0, s, owned(value)
+        made.append(t)
+    return made
 
 
-def _inlined(traced: Traced, tensors: list[Any]) -> tuple[list[Any], list[Any]]:
+def _inlined(traced: Traced, tensors: Any) -> list[Any]:
     """As part of the current program: replayed the first time, one step of its path afterwards."""
     trace = local.trace
     if full(trace):
         trace = local.trace
-    inputs = _inputs(traced, tensors)
-    at = tuple([place(trace, v) if isinstance(v, Value) else None for v in inputs])
-    outputs = _places(traced)
-    key = (traced.node, at, tuple(outputs))
+    inputs = traced.inputs(tensors)
+    at = tuple([place(trace, v) if hasattr(v, "_spec") else None for v in inputs])
+    key = (traced.node, at, traced.wanted)
     found = trace.node.memo.get(key)
     if found is None:
-        start, before = trace.node, len(trace.inputs)
+        start = trace.node
         made, reads = _replay_at(traced, trace, inputs, at)
-        scalars = [k for k, v in enumerate(inputs) if not isinstance(v, Value)]
-        if len(trace.inputs) - before == len(scalars):
-            start.memo[key] = (trace.node, [(made[k], spec_at(traced, k)) for k in outputs], scalars, reads)
-        places = [(made[k], spec_at(traced, k)) for k in outputs]
+        places = [(made[k], s) for k, s in zip(traced.wanted, traced.specs)]
+        start.memo[key] = trace.node, places, [k for k, idx in enumerate(at) if idx is None], reads
     else:
         trace.node, places, scalars, reads = found
         for k in scalars:
@@ -312,14 +329,7 @@ def _inlined(traced: Traced, tensors: list[Any]) -> tuple[list[Any], list[Any]]:
         trace.reads[idx] = variable
     if trace.where is not None and trace.node.op is not None:
         trace.where[trace.node.idx] = user_line()
-    outs = [handle(trace, idx, s) for idx, s in places]
-    n = len(outs) - len(traced.effects)
-    return outs[:n], outs[n:]
-
-
-def spec_at(traced: Traced, idx: int) -> Spec:
-    node = traced.scratch.nodes()[idx]
-    return node.specs[idx - node.idx]
+    return [handle(trace, idx, s) for idx, s in places]
 
 
 def _replay_at(traced: Traced, trace: Trace, inputs: list[Any], at: Any) -> tuple[dict[int, int], list[Any]]:
@@ -359,14 +369,11 @@ def _step(trace: Trace, key: Any, op: Any, args: Any, out: Any) -> Node:
     return node
 
 
-def _replayed(traced: Traced, tensors: list[Any]) -> tuple[list[Any], list[Any]]:
+def _replayed(traced: Traced, tensors: Any) -> list[Any]:
     """Operation by operation, since it holds gradients of its own that close over its tensors."""
-    it = iter(tensors)
-    env: Any = {k: (next(it), False) for k in traced.places}
-    _batch.replay(traced.scratch, None, env, None)
-    made = [env[k][0] for k in _places(traced)]
-    n = len(made) - len(traced.effects)
-    return made[:n], made[n:]
+    env: Any = {at: (tensors[k], False) for k, at in enumerate(traced.places)}
+    _batch.replay(traced.scratch, None, env, None, traced.wanted)
+    return [env[k][0] for k in traced.wanted]
 
 
 def function(func: Any = None, input_signature: Any = None, autograph: bool = True, jit_compile: Any = None,

@@ -302,21 +302,21 @@ def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Any:
 @public("transpose")
 def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str = "transpose") -> Any:
     """The axes in another order, reversed by default."""
-    t = ad.transpose(a, ints(perm))
+    t = ad.transpose(tensor(a), ints(perm))
     return ad.conj(t) if conjugate else t
 
 
 @public("linalg.matrix_transpose")
 def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = False) -> Any:
     """The last two axes exchanged."""
-    t = ad.matrix_transpose(a)
+    t = ad.matrix_transpose(tensor(a))
     return ad.conj(t) if conjugate else t
 
 
 @public("linalg.adjoint")
 def adjoint(matrix: Any, name: str | None = None) -> Any:
     """The conjugate of the last two axes exchanged."""
-    return ad.conj(ad.matrix_transpose(matrix))
+    return ad.conj(ad.matrix_transpose(tensor(matrix)))
 
 
 @public("expand_dims")

@@ -105,7 +105,7 @@ bind("a, b, x", "a, b, x", """
     betainc             math.betainc
 """)
 
-bind("input", "input", """
+bind("input", "ad.tensorflow._arrays.tensor(input)", """
     angle               math.angle
     imag                math.imag
     real                math.real

@@ -21,7 +21,7 @@ KEYS = [
     [0, 1], ([0, 1],), ([0, 1], slice(None), [1, 2]), (slice(None), [0, 2, 2]), (slice(None), [[0], [2]], [1, 3]),
     (0, slice(None), [1, 2]), ([1, 0], 1), (..., [0, 1]), (1, ..., [0, 0]), ([0, 1], None, [1, 2]), (slice(None), []),
     np.array([[1, 0], [0, 1]]), np.array(1), (slice(None), np.array([2, -1], np.int8)),
-    MASK, (slice(None), np.array([True, False, True])), (slice(None), np.array([True, False, True]), [0, 1]),
+    slice(-5, None, -2), MASK, (slice(None), np.array([True, False, True])), (slice(None), np.array([True, False, True]), [0, 1]),
     (MASK[:, :, 0], 1), (MASK[:, :, 0], slice(None, None, 2)), (1, MASK[1]), [True, False], np.zeros((2, 3), bool),
 ]
 

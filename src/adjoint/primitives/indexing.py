@@ -21,7 +21,8 @@ from .movement import reshape, transpose
 __all__: list[str] = []
 
 # A key is a tuple with an entry for each indexed axis: an int (not negative), a slice as (start, stop, step) in the form
-# of slice.indices, None for a new axis, or TENSOR where the next index tensor stands. Axes after its end are kept whole.
+# of slice.indices, None for a new axis, or TENSOR where the next index tensor stands. Axes after its end are kept whole. An
+# Ellipsis stands for no axis, but keeps index tensors apart.
 
 Key = tuple[Any, ...]
 TENSOR = "t"
@@ -39,12 +40,13 @@ def _slice(entry: tuple[int, int, int]) -> slice:
 @lru_cache(65536)
 def selector(key: Key) -> tuple[Any, ...]:
     """What NumPy indexes with; the ellipsis makes it return an array, never a scalar."""
-    return (*[_slice(k) if k.__class__ is tuple else k for k in key], Ellipsis)
+    parts = [_slice(k) if k.__class__ is tuple else k for k in key]
+    return tuple(parts) if Ellipsis in key else (*parts, Ellipsis)
 
 
 def filled(key: Key, idx: tuple[Any, ...]) -> tuple[Any, ...]:
     it = iter(idx)
-    return tuple([next(it) if k is TENSOR or k == TENSOR else k for k in selector(key)])
+    return tuple([next(it) if k.__class__ is str else k for k in selector(key)])
 
 
 def _is_tensor(entry: Any) -> bool:
@@ -65,6 +67,8 @@ def selected(shape: Shape, key: Key, index_shape: Shape | None) -> Shape:
     for k in key:
         if k is None:
             out.append(1)
+            continue
+        if k is Ellipsis:
             continue
         if k.__class__ is tuple:
             out.append(_length(k))
@@ -188,7 +192,7 @@ def result_axis(key: Key, index_rank: int, data: bool) -> int:
         return index_rank if apart(key) else 0
     if apart(key):
         return 0
-    return sum(1 for k in key[:_first(key)] if k.__class__ is not int)
+    return sum(1 for k in key[:_first(key)] if k.__class__ is tuple or k is None)
 
 
 def _first(key: Key) -> int:
@@ -199,7 +203,7 @@ def settle_order(key: Key, index_rank: int) -> tuple[int, ...] | None:
     """Both batched: the index axes come first with the batch axis leading; the order that puts them back, or None."""
     if apart(key):
         return None
-    before = sum(1 for k in key[:_first(key)] if k.__class__ is not int)
+    before = sum(1 for k in key[:_first(key)] if k.__class__ is tuple or k is None)
     if not before:
         return None
     return (0, *range(1 + index_rank, 1 + index_rank + before), *range(1, 1 + index_rank))
@@ -357,7 +361,8 @@ def _entry(k: Any, n: int, axis: int) -> Any:
     """An int or a slice for an axis of length n, in the key's form."""
     if k.__class__ is tuple:
         try:
-            return slice(*k).indices(n)
+            whole = slice(*k).indices(n)
+            return whole if _length(whole) else (0, 0, 1)
         except ValueError as error:
             raise IndexingError(f"index: {error}") from None
         except TypeError:
@@ -384,12 +389,14 @@ def normal_key(shape: Shape, form: Key) -> Key:
             for n in shape[axis:axis + len(shape) - used]:
                 out.append((0, n, 1))
             axis += len(shape) - used
+            if used == len(shape) and TENSOR in form:
+                out.append(k)
         elif k is None:
             out.append(None)
         else:
             out.append(k if _is_tensor(k) else _entry(k, shape[axis], axis))
             axis += 1
-    while out and out[-1].__class__ is tuple and out[-1] == (0, shape[axis - 1], 1):
+    while out and Ellipsis not in out and out[-1].__class__ is tuple and out[-1] == (0, shape[axis - 1], 1):
         out.pop()
         axis -= 1
     return tuple(out)
@@ -466,7 +473,7 @@ def parse(x: Any, key: Any) -> tuple[Key, tuple[Any, ...]]:
     entries: list[Any] = []
     tensors: list[Any] = []
     items = tuple(k if k is None or k is Ellipsis or k.__class__ in (int, slice) else _as_index(k) for k in items)
-    used = sum(max(k._spec.ndim, 0 if k._spec.dtype.kind == "b" else 1) if isinstance(k, Value) else
+    used = sum((k._spec.ndim if k._spec.dtype.kind == "b" else 1) if isinstance(k, Value) else
                k is not None and k is not Ellipsis and k.__class__ is not bool for k in items)
     axis = 0
     for k in items:

@@ -14,7 +14,7 @@ from ..primitives.comparison import greater, maximum, minimum, where
 from ..primitives.complex import abs as absolute
 from ..primitives.convert import cast, convert
 from ..primitives.transcendental import sqrt
-from ._core import Nest, Transform, each, number, stateless, times
+from ._core import Nest, Transform, each, number, remembering, stateless, times
 
 __all__ = ["clip_by_global_norm", "clip_by_norm", "clip_by_value", "clip_global_norm", "clip_norm", "global_norm"]
 
@@ -186,8 +186,8 @@ def clip_by_global_norm(max_norm: Any, check: bool = False) -> Transform:
         flat = _values("clip_by_global_norm", params)
         return {"norm": wrap(np.zeros((), (_widest(flat) if flat else _dtypes.float32).np))}
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
         updates, norm = clip_global_norm(updates, max_norm, check=check)
         return updates, {"norm": norm}
 
-    return Transform(init, update)
+    return remembering(init, update)

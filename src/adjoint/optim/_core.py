@@ -37,11 +37,36 @@ class Transform(NamedTuple):
 
     init: Callable[[Nest], Any]
     update: Callable[..., tuple[Nest, Any]]
+    numbers: Callable[[Any], Any] | None = None          # see ``with_numbers``
+
+
+def with_numbers(init: Callable[[Nest], Any], numbers: Callable[[Any], Any], update: Callable[..., Any]) -> Transform:
+    """A Transform whose scalar arithmetic is apart from what it does to tensors.
+
+    numbers(state) -> (scalars, the state's numbers after the step)
+    update(updates, state, params, scalars) -> (updates, the rest of the state)
+
+    What changes from step to step in Python numbers is in ``scalars`` and reaches the tensors' operations as it is, so
+    that whoever recorded a step once can record the next by exchanging them.
+    """
+
+    def both(updates: Nest, state: Any, params: Nest = None, given: Any = None) -> tuple[Nest, Any]:
+        scalars, fresh = numbers(state) if given is None else given
+        updates, rest = update(updates, state, params, scalars)
+        return updates, {**fresh, **rest}
+
+    return Transform(init, both, numbers)
 
 
 def stateless(update: Callable[[Nest, Nest], Nest]) -> Transform:
     """A Transform that remembers nothing, from (updates, params) -> updates."""
-    return Transform(lambda params: (), lambda updates, state, params=None: (update(updates, params), state))
+    return Transform(lambda params: (), lambda updates, state, params=None, given=None: (update(updates, params), state),
+                     lambda state: ((), ()))
+
+
+def remembering(init: Callable[[Nest], Any], update: Callable[[Nest, Any], Any]) -> Transform:
+    """A Transform whose state is tensors only, from (updates, state) -> (updates, state)."""
+    return Transform(init, lambda updates, state, params=None, given=None: update(updates, state), lambda state: ((), ()))
 
 
 def chain(*transforms: Transform) -> Transform:
@@ -57,17 +82,25 @@ def chain(*transforms: Transform) -> Transform:
     def init(params: Nest) -> Any:
         return tuple([t.init(params) for t in transforms])
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def update(updates: Nest, state: Any, params: Nest = None, given: Any = None) -> tuple[Nest, Any]:
         if state.__class__ is not tuple or len(state) != len(transforms):
             raise ArgumentError(complain("chain", "state", f"what init gave for these {len(transforms)} transforms",
                                          f"{state!r:.60}"))
         fresh = []
-        for t, s in zip(transforms, state):
-            updates, s = t.update(updates, s, params)
+        for k, (t, s) in enumerate(zip(transforms, state)):
+            if given is None:
+                updates, s = t.update(updates, s, params)
+            else:
+                scalars = given[0]
+                updates, s = t.update(updates, s, params, (scalars[k], given[1][k]))
             fresh.append(s)
         return updates, tuple(fresh)
 
-    return Transform(init, update)
+    def numbers(state: Any) -> Any:
+        rows = [t.numbers(s) for t, s in zip(transforms, state)]  # type: ignore[misc]
+        return tuple([r[0] for r in rows]), tuple([r[1] for r in rows])
+
+    return Transform(init, update, numbers if all(t.numbers is not None for t in transforms) else None)
 
 
 _READY = {Tensor, Variable, type(None), bool}

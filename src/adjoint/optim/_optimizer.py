@@ -11,62 +11,16 @@ import numpy as np
 from .. import _dtypes, _nest
 from .._errors import ArgumentError, DtypeError, ShapeError, complain
 from .._tensor import Tensor, Value, Variable, wrap
-from .._trace import local
+from .._trace import hooks, local
 from ..primitives.arithmetic import add
 from ..primitives.convert import cast, convert
 from ..saving import Arrays, fill, read, write
 from ..tape import GradientTape
 from . import _clip, _rules
 from ._core import Rate, Transform, check_rate, number, rate_at, times
+from ._state import Built, Mirror, parts, scalars_of, slot
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "Optimizer", "RMSprop"]
-
-
-class Mirror:
-    """A number that is kept twice: as a Python number for arithmetic, as a Variable for those who ask for one.
-
-    The Variable may be assigned by anybody; the number then follows. Numbers that change in each step reach the plan as
-    scalar inputs, so that a step count is no part of a plan's structure.
-    """
-
-    __slots__ = ("_array", "_number", "_stale", "_variable")
-
-    def __init__(self, value: float | int, dtype: Any, name: str) -> None:
-        self._number = value
-        self._array: Any = np.asarray(value, dtype.np)
-        self._variable = Variable(0, trainable=False, name=name, dtype=dtype)
-        self._variable.assign(wrap(self._array))
-        self._stale = False
-
-    @property
-    def variable(self) -> Variable:
-        """The Variable, up to date."""
-        if self._stale:
-            self._array = np.asarray(self._number, self._array.dtype)
-            self._variable.assign(wrap(self._array))
-            self._stale = False
-        return self._variable
-
-    def get(self) -> Any:
-        """The Python number; while a function is traced, the variable, since the number will not stay what it is."""
-        variable = self._variable
-        if local.trace.scratch:
-            return self.variable
-        if variable._pending is not None:
-            variable._look()
-        if variable._value is not self._array:
-            self._array = variable._value
-            self._number, self._stale = self._array.item(), False
-        return self._number
-
-    def set(self, value: Any) -> None:
-        if isinstance(value, Value):
-            self.variable.assign(cast(value, self._variable._spec.dtype))
-            return
-        self._number = value
-        self._stale = True
-        if self._variable._trace is not None or local.trace.scratch:
-            self.variable  # noqa: B018 (somebody reads the variable: it must follow now)
 
 
 class Optimizer:
@@ -124,10 +78,9 @@ class Optimizer:
         self._rule = transform
         self._slots: dict[int, list[Variable]] = {}      # id of a variable -> its part of the state
         self._variables: list[Variable] = []
-        self._exempt: set[int] = set()
         self._template: Any = None                       # the state for one variable, as the rule's init gave it
         self._shared: dict[str, Any] = {}                # what of the state belongs to no single variable
-        self._built: tuple[tuple[int, ...], Any, list[Any]] | None = None
+        self._built: Built | None = None
         self._warned: set[str] = set()
         self.norm: Tensor | None = None                  # of the last step's gradients, with global_clipnorm
 
@@ -199,29 +152,28 @@ class Optimizer:
                                       "an integer can't be descended on"))
         state = self._rule.init([v])
         slots: list[Variable] = []
-        for path, leaf, own in _parts(state):
+        for path, leaf, own in parts(state):
             if own:
-                slots.append(_slot(leaf, f"{v.name.split(':')[0]}/{path}"))
+                slots.append(slot(leaf, f"{v.name.split(':')[0]}/{path}"))
             elif path not in self._shared:
-                self._shared[path] = _slot(leaf, path) if isinstance(leaf, Value) else Mirror(
+                self._shared[path] = slot(leaf, path) if isinstance(leaf, Value) else Mirror(
                     leaf, _dtypes.int64 if leaf.__class__ is int else _dtypes.float64, path)
         self._template = state
         self._slots[id(v)] = slots
         self._variables.append(v)
         self._built = None
 
-    def _state_for(self, variables: list[Variable]) -> tuple[Any, list[Any]]:
-        """The rule's state for these variables, and its leaves in order: variables and Mirrors."""
+    def _state_for(self, variables: list[Variable]) -> Built:
+        """The rule's state for these variables, made where it is not there yet."""
         key = tuple(map(id, variables))
-        if self._built is None or self._built[0] != key:
+        built = self._built
+        if built is None or built.key != key:
             if len(set(key)) != len(key):
                 twice = next(v.name for n, v in enumerate(variables) if key.index(id(v)) != n)
                 raise ValueError(f"{self.name}: the variable {twice} is given twice in one step")
             self.build(variables)
-            leaves: list[Any] = []
-            nest = _spread(self._template, "", [self._slots[k] for k in key], [0], self._shared, leaves)
-            self._built = (key, nest, leaves)
-        return self._built[1], self._built[2]
+            built = self._built = Built(key, variables, self._template, [self._slots[k] for k in key], self._shared)
+        return built
 
     @property
     def variables(self) -> list[Variable]:
@@ -235,13 +187,12 @@ class Optimizer:
     def exclude_from_weight_decay(self, var_list: Iterable[Variable] | None = None,
                                   var_names: Iterable[str] | None = None) -> None:
         """Name variables that weight_decay leaves alone: themselves, or by parts of their names (at the first step)."""
-        self._exempt |= {id(v) for v in var_list or ()}
-        self._exempt_names = tuple(var_names or ())
+        self._spared = (self._spared[0] | {id(v) for v in var_list or ()}, tuple(var_names or ()))
 
-    _exempt_names: tuple[str, ...] = ()
+    _spared: tuple[frozenset[int], tuple[str, ...]] = (frozenset(), ())
 
     def _decays(self, v: Variable) -> bool:
-        return id(v) not in self._exempt and not any(n in v.name for n in self._exempt_names)
+        return id(v) not in self._spared[0] and not any(n in v.name for n in self._spared[1])
 
     # -- steps ---------------------------------------------------------------------------------------------------------
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]], name: str | None = None,
@@ -274,33 +225,67 @@ class Optimizer:
             live, variables = self._without_none(live, variables)
         elif not live:
             raise ValueError(f"{self.name}: no gradients provided for any variable: the list is empty")
-        nest, leaves = self._state_for(variables)
+        built = self._state_for(variables)
+        if not local.trace.scratch and variables[0]._pending is not None:
+            hooks.evaluate(variables[0]._pending)        # the step before this one ends here
+        self._step(built, live)
+        steps = self._iterations.get()
+        self._iterations.set(steps + 1 if steps.__class__ is int else add(steps, 1))
+
+    def _step(self, built: Built, grads: list[Any]) -> None:
+        trace = local.trace
+        numbers = self._rule.numbers
+        given = None if numbers is None else numbers(built.numbers())
+        decay = None if not self.weight_decay else self._rate_at(self._iterations.get()) * -self.weight_decay
+        key = None
+        if given is not None:
+            floats = scalars_of(given[0])
+            if decay is not None:
+                floats.append(decay)
+            key = built.key_at(trace, grads, floats, (self.clipvalue, self.clipnorm, self.global_clipnorm, self._spared))
+            entry = None if key is None else trace.node.memo.get(key)
+            if entry is not None:
+                self.norm = built.replay(trace, entry, grads, floats)
+                for mirror, number_ in zip(built.mirrors, _nest.flatten(given[1])):
+                    mirror.set(number_)
+                return
+        start, entered = trace.node, len(trace.inputs)
+        results, fresh, norm = self._update(built, grads, given, decay)
+        if key is not None:
+            built.remember(trace, start, entered, key, grads, floats, results, norm)
+        self.norm = norm
+        for x, new in zip(built.objects, results):
+            if new is not None:
+                x.assign(new)
+        for mirror, number_ in zip(built.mirrors, fresh):
+            mirror.set(number_)
+
+    def _update(self, built: Built, grads: list[Any], given: Any, decay: Any) -> tuple[list[Any], list[Any], Any]:
+        """The new values of the variables and slots (None: as it was), of the numbers, and the gradients' norm."""
+        variables, norm = built.variables, None
         if self.clipvalue is not None:
-            live, _ = _clip.clip_by_value(self.clipvalue).update(live, ())
+            grads, _ = _clip.clip_by_value(self.clipvalue).update(grads, ())
         elif self.clipnorm is not None:
-            live = [_clip.clip_norm(g, self.clipnorm) for g in live]
+            grads = [_clip.clip_norm(g, self.clipnorm) for g in grads]
         elif self.global_clipnorm is not None:
-            live, self.norm = _clip.clip_global_norm(live, self.global_clipnorm)
-        state = _nest.pack(nest, [x.get() if x.__class__ is Mirror else x for x in leaves])
-        updates, state = self._rule.update(live, state, variables)
+            grads, norm = _clip.clip_global_norm(grads, self.global_clipnorm)
+        more = () if given is None else (given,)
+        updates, state = self._rule.update(grads, built.state(), variables, *more)
         fresh = _nest.flatten(state)
-        if len(fresh) != len(leaves):
+        if len(fresh) != len(built.leaves):
             raise ArgumentError(f"{self.name}: the rule's state changed its structure")
-        decay = None if not self.weight_decay else rate_at(self._rate_at, None) * -self.weight_decay
         results = []
         for v, u in zip(variables, updates):
             if decay is not None and self._decays(v):
                 u = add(u, times(v, decay))
             results.append(add(v, u if u._spec.dtype is v._spec.dtype else cast(u, v._spec.dtype)))
-        for held, new in zip(leaves, fresh):
+        new_numbers = []
+        for held, new in zip(built.leaves, fresh):
             if held.__class__ is Mirror:
-                held.set(new)
-            elif new is not held:
-                held.assign(new)
-        for v, new in zip(variables, results):
-            v.assign(new)
-        count = self._iterations.get()
-        self._iterations.set(count + 1 if count.__class__ is int else add(count, 1))
+                new_numbers.append(new)
+            else:
+                results.append(None if new is held else new)
+        return results, new_numbers, norm
 
     def _fitting(self, g: Any, v: Any) -> Any:
         if not isinstance(v, Variable):
@@ -367,7 +352,7 @@ class Optimizer:
         if self._rate is not None:
             named["learning_rate"] = self._rate
         named |= {f"shared/{path}": held for path, held in self._shared.items()}
-        paths = [path for path, _, own in _parts(self._template) if own] if self._variables else []
+        paths = [path for path, _, own in parts(self._template) if own] if self._variables else []
         for k, v in enumerate(self._variables):
             named |= {f"{path}/{k}": slot for path, slot in zip(paths, self._slots[id(v)])}
         return named
@@ -438,41 +423,6 @@ class Optimizer:
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if v is not None and k != "name")
         return f"<ad.optim.{type(self).__name__} {settings}>"
-
-
-def _slot(start: Any, name: str) -> Variable:
-    return Variable(start._look(), trainable=False, name=name, dtype=start.dtype)
-
-
-def _parts(state: Any, prefix: str = "") -> list[tuple[str, Any, bool]]:
-    """(path, leaf, whether it belongs to the one variable the state was made for), in _nest's order of leaves.
-
-    Parameters are given to a rule as a list, so a list in its state holds what belongs to them; the rest is shared.
-    """
-    if isinstance(state, dict):
-        return [p for key in sorted(state) for p in _parts(state[key], f"{prefix}{key}/")]
-    if isinstance(state, tuple):
-        return [p for k, item in enumerate(state) for p in _parts(item, f"{prefix}{k}/")]
-    if state.__class__ is list and len(state) == 1 and isinstance(state[0], Value):
-        return [(prefix[:-1], state[0], True)]
-    return [(prefix[:-1] or "state", state, False)]
-
-
-def _spread(state: Any, prefix: str, slots: list[list[Variable]], at: list[int], shared: dict[str, Any],
-            leaves: list[Any]) -> Any:
-    """The state for several variables in the structure of the state for one; its leaves are appended to ``leaves``."""
-    if isinstance(state, dict):
-        made = {key: _spread(state[key], f"{prefix}{key}/", slots, at, shared, leaves) for key in sorted(state)}
-        return {key: made[key] for key in state}
-    if isinstance(state, tuple):
-        return tuple([_spread(item, f"{prefix}{k}/", slots, at, shared, leaves) for k, item in enumerate(state)])
-    if state.__class__ is list and len(state) == 1 and isinstance(state[0], Value):
-        row = [s[at[0]] for s in slots]
-        at[0] += 1
-        leaves.extend(row)
-        return row
-    leaves.append(shared[prefix[:-1] or "state"])
-    return leaves[-1]
 
 
 # ---------------------------------------------------------------------------------------------------------- the classes

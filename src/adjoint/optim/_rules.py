@@ -14,7 +14,22 @@ from ..primitives.complex import abs as absolute
 from ..primitives.complex import conj, sign
 from ..primitives.convert import cast
 from ..primitives.transcendental import expm1, sqrt
-from ._core import Nest, Rate, Transform, chain, check_rate, each, floats_only, like, number, rate_at, stateless, times
+from ._core import (
+    Nest,
+    Rate,
+    Transform,
+    chain,
+    check_rate,
+    each,
+    floats_only,
+    like,
+    number,
+    rate_at,
+    remembering,
+    stateless,
+    times,
+    with_numbers,
+)
 
 __all__ = [
     "adadelta", "adagrad", "adam", "adamax", "adamw", "add_decayed_weights", "lion", "nadam", "rmsprop", "scale",
@@ -91,12 +106,15 @@ def scale_by_learning_rate(learning_rate: Rate) -> Transform:
 
 
 def _scaled_by(rate: Rate, sign_: int) -> Transform:
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def numbers(state: Any) -> Any:
         by = rate_at(rate, state["count"])
-        by = -by if sign_ < 0 else by
-        return each(lambda u: None if u is None else times(u, by), updates), {"count": _next(state["count"])}
+        return (-by if sign_ < 0 else by,), {"count": _next(state["count"])}
 
-    return Transform(lambda params: {"count": 0}, update)
+    def update(updates: Nest, state: Any, params: Nest, scalars: Any) -> tuple[Nest, Any]:
+        (by,) = scalars
+        return each(lambda u: None if u is None else times(u, by), updates), {}
+
+    return with_numbers(lambda params: {"count": 0}, numbers, update)
 
 
 def _down(updates: Nest, by: Any) -> Nest:
@@ -123,10 +141,10 @@ def add_decayed_weights(weight_decay: Any, learning_rate: Rate = None, mask: Nes
         return each(lambda u, p, m: u if u is None or not m else add(u, times(p, by)), updates, params, mask)
 
     if callable(rate) and not isinstance(rate, Value):
-        def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
-            return (apply(updates, params, rate_at(rate, state["count"]) * -decay), {"count": _next(state["count"])})
-
-        return Transform(lambda params: {"count": 0}, update)
+        return with_numbers(
+            lambda params: {"count": 0},
+            lambda state: ((rate_at(rate, state["count"]) * -decay,), {"count": _next(state["count"])}),
+            lambda updates, state, params, scalars: (apply(updates, params, scalars[0]), {}))
     by: Any = decay if rate is None else rate * -decay  # type: ignore[operator]
     return stateless(lambda updates, params: apply(updates, params, by))
 
@@ -145,7 +163,7 @@ def scale_by_momentum(momentum: Any = 0.9, nesterov: bool = False) -> Transform:
     """
     mu = number("scale_by_momentum", "momentum", momentum, 0.0, 1.0)
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
         m = each(lambda m, u: m if u is None else add(multiply(m, mu), u), state["m"], updates)
         if nesterov:
             updates = each(lambda m, u: None if u is None else add(multiply(m, mu), u), m, updates)
@@ -153,7 +171,7 @@ def scale_by_momentum(momentum: Any = 0.9, nesterov: bool = False) -> Transform:
             updates = each(lambda m, u: None if u is None else m, m, updates)
         return updates, {"m": m}
 
-    return Transform(lambda params: {"m": like(params)}, update)
+    return remembering(lambda params: {"m": like(params)}, update)
 
 
 def scale_by_adagrad(initial_accumulator_value: Any = 0.1, epsilon: Any = 1e-7) -> Transform:
@@ -161,11 +179,11 @@ def scale_by_adagrad(initial_accumulator_value: Any = 0.1, epsilon: Any = 1e-7) 
     start = number("scale_by_adagrad", "initial_accumulator_value", initial_accumulator_value, 0.0)
     eps = number("scale_by_adagrad", "epsilon", epsilon, 0.0)
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
         a = each(lambda a, g: a if g is None else add(a, _square(g)), state["a"], updates)
         return each(lambda g, a: None if g is None else divide(g, sqrt(add(a, eps))), updates, a), {"a": a}
 
-    return Transform(lambda params: {"a": like(params, start)}, update)
+    return remembering(lambda params: {"a": like(params, start)}, update)
 
 
 def scale_by_rms(rho: Any = 0.9, epsilon: Any = 1e-7, centered: bool = False) -> Transform:
@@ -179,7 +197,7 @@ def scale_by_rms(rho: Any = 0.9, epsilon: Any = 1e-7, centered: bool = False) ->
     def init(params: Nest) -> Any:
         return {"v": like(params), "g": like(params)} if centered else {"v": like(params)}
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
         v = _mix_squares(state["v"], updates, keep)
         if not centered:
             return each(lambda g, v: None if g is None else divide(g, sqrt(add(v, eps))), updates, v), {"v": v}
@@ -189,7 +207,7 @@ def scale_by_rms(rho: Any = 0.9, epsilon: Any = 1e-7, centered: bool = False) ->
                     updates, v, mean)
         return made, {"v": v, "g": mean}
 
-    return Transform(init, update)
+    return remembering(init, update)
 
 
 def _mix_squares(old: Nest, new: Nest, keep: float) -> Nest:
@@ -214,17 +232,20 @@ def scale_by_adam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7, a
         state = {"count": 0, "m": like(params), "v": like(params)}
         return {**state, "top": like(params)} if amsgrad else state
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def numbers(state: Any) -> Any:
         t = _next(state["count"])
+        return (_by_rate(learning_rate, state["count"], _root(_lack(b2, t)) / _lack(b1, t)),), {"count": t}
+
+    def update(updates: Nest, state: Any, params: Nest, scalars: Any) -> tuple[Nest, Any]:
+        (by,) = scalars
         m, v = _toward(state["m"], updates, 1.0 - b1), _squares_toward(state["v"], updates, 1.0 - b2)
-        by = _by_rate(learning_rate, state["count"], _root(_lack(b2, t)) / _lack(b1, t))
-        fresh = {"count": t, "m": m, "v": v}
+        fresh = {"m": m, "v": v}
         if amsgrad:
             v = fresh["top"] = each(lambda a, v, g: a if g is None else maximum(a, v), state["top"], v, updates)
         made = each(lambda g, m, v: None if g is None else divide(times(m, by), add(sqrt(v), eps)), updates, m, v)
         return made, fresh
 
-    return Transform(init, update)
+    return with_numbers(init, numbers, update)
 
 
 def scale_by_adamax(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
@@ -236,15 +257,18 @@ def scale_by_adamax(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
     b1, b2 = _share("scale_by_adamax", "beta_1", beta_1), _share("scale_by_adamax", "beta_2", beta_2)
     eps = number("scale_by_adamax", "epsilon", epsilon, 0.0)
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def numbers(state: Any) -> Any:
         t = _next(state["count"])
+        return (_by_rate(learning_rate, state["count"], 1.0 / _lack(b1, t)),), {"count": t}
+
+    def update(updates: Nest, state: Any, params: Nest, scalars: Any) -> tuple[Nest, Any]:
+        (by,) = scalars
         m = _toward(state["m"], updates, 1.0 - b1)
         n = each(lambda n, g: n if g is None else maximum(multiply(n, b2), absolute(g)), state["n"], updates)
-        by = _by_rate(learning_rate, state["count"], 1.0 / _lack(b1, t))
         made = each(lambda g, m, n: None if g is None else divide(times(m, by), add(n, eps)), updates, m, n)
-        return made, {"count": t, "m": m, "n": n}
+        return made, {"m": m, "n": n}
 
-    return Transform(lambda params: {"count": 0, "m": like(params), "n": like(params)}, update)
+    return with_numbers(lambda params: {"count": 0, "m": like(params), "n": like(params)}, numbers, update)
 
 
 _NADAM_DECAY = 0.96
@@ -260,21 +284,24 @@ def scale_by_nadam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
     b1, b2 = _share("scale_by_nadam", "beta_1", beta_1), _share("scale_by_nadam", "beta_2", beta_2)
     eps = number("scale_by_nadam", "epsilon", epsilon, 0.0)
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def numbers(state: Any) -> Any:
         count, t = state["count"], _next(state["count"])
         mu = (_lack(_NADAM_DECAY, t) + 1.0) * (0.5 * b1)
         ahead = (_lack(_NADAM_DECAY, _next(t)) + 1.0) * (0.5 * b1)
         product = mu * state["product"]
         from_m = _by_rate(learning_rate, count, ahead / (1.0 - product * ahead))
         from_g = _by_rate(learning_rate, count, (1.0 - mu) / (1.0 - product))
-        root = _root(_lack(b2, t))
-        root = 1.0 / root
+        return (from_m, from_g, 1.0 / _root(_lack(b2, t))), {"count": t, "product": product}
+
+    def update(updates: Nest, state: Any, params: Nest, scalars: Any) -> tuple[Nest, Any]:
+        from_m, from_g, root = scalars
         m, v = _toward(state["m"], updates, 1.0 - b1), _squares_toward(state["v"], updates, 1.0 - b2)
         made = each(lambda g, m, v: None if g is None else divide(
             add(times(m, from_m), times(g, from_g)), add(times(sqrt(v), root), eps)), updates, m, v)
-        return made, {"count": t, "product": product, "m": m, "v": v}
+        return made, {"m": m, "v": v}
 
-    return Transform(lambda params: {"count": 0, "product": 1.0, "m": like(params), "v": like(params)}, update)
+    return with_numbers(
+        lambda params: {"count": 0, "product": 1.0, "m": like(params), "v": like(params)}, numbers, update)
 
 
 def scale_by_adadelta(rho: Any = 0.95, epsilon: Any = 1e-7) -> Transform:
@@ -282,13 +309,13 @@ def scale_by_adadelta(rho: Any = 0.95, epsilon: Any = 1e-7) -> Transform:
     keep = _share("scale_by_adadelta", "rho", rho)
     eps = number("scale_by_adadelta", "epsilon", epsilon, 0.0)
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
         a = _mix_squares(state["a"], updates, keep)
         made = each(lambda g, a, d: None if g is None else divide(multiply(g, sqrt(add(d, eps))), sqrt(add(a, eps))),
                     updates, a, state["d"])
         return made, {"a": a, "d": _mix_squares(state["d"], made, keep)}
 
-    return Transform(lambda params: {"a": like(params), "d": like(params)}, update)
+    return remembering(lambda params: {"a": like(params), "d": like(params)}, update)
 
 
 def scale_by_lion(beta_1: Any = 0.9, beta_2: Any = 0.99) -> Transform:
@@ -298,11 +325,11 @@ def scale_by_lion(beta_1: Any = 0.9, beta_2: Any = 0.99) -> Transform:
     def mix(m: Any, g: Any, b: float) -> Any:
         return add(multiply(m, b), multiply(g, 1.0 - b))
 
-    def update(updates: Nest, state: Any, params: Nest = None) -> tuple[Nest, Any]:
+    def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
         made = each(lambda g, m: None if g is None else sign(mix(m, g, b1)), updates, state["m"])
         return made, {"m": each(lambda m, g: m if g is None else mix(m, g, b2), state["m"], updates)}
 
-    return Transform(lambda params: {"m": like(params)}, update)
+    return remembering(lambda params: {"m": like(params)}, update)
 
 
 # -------------------------------------------------------------------------------------------------------------- aliases

@@ -1,0 +1,243 @@
+"""What an optimizer keeps: numbers, slots, and how a step that was recorded once is recorded again in one go."""
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from .. import _nest
+from .._config import config
+from .._tensor import Tensor, Value, Variable, wrap
+from .._trace import _LITERAL_FLOATS, Trace, handle, local
+from ..primitives.convert import cast
+
+
+class Mirror:
+    """A number that is kept twice: as a Python number for arithmetic, as a Variable for those who ask for one.
+
+    The Variable may be assigned by anybody; the number then follows. Numbers that change in each step reach the plan as
+    scalar inputs, so that a step count is no part of a plan's structure.
+    """
+
+    __slots__ = ("_array", "_number", "_stale", "_variable")
+
+    def __init__(self, value: float | int, dtype: Any, name: str) -> None:
+        self._number = value
+        self._array: Any = np.asarray(value, dtype.np)
+        self._variable = Variable(0, trainable=False, name=name, dtype=dtype)
+        self._variable.assign(wrap(self._array))
+        self._stale = False
+
+    @property
+    def variable(self) -> Variable:
+        """The Variable, up to date."""
+        if self._stale:
+            self._array = np.asarray(self._number, self._array.dtype)
+            self._variable.assign(wrap(self._array))
+            self._stale = False
+        return self._variable
+
+    def get(self) -> Any:
+        """The Python number; while a function is traced, the variable, since the number will not stay what it is."""
+        variable = self._variable
+        if local.trace.scratch:
+            return self.variable
+        if variable._pending is not None:
+            variable._look()
+        if variable._value is not self._array:
+            self._array = variable._value
+            self._number, self._stale = self._array.item(), False
+        return self._number
+
+    def set(self, value: Any) -> None:
+        if isinstance(value, Value):
+            self.variable.assign(cast(value, self._variable._spec.dtype))
+            return
+        self._number = value
+        self._stale = True
+        if self._variable._trace is not None or local.trace.scratch:
+            self.variable  # noqa: B018 (somebody reads the variable: it must follow now)
+
+
+class Built:
+    """The state for one list of variables, and its way through the graph.
+
+    nest      the rule's state: slots and Mirrors in the structure that its init gave
+    objects   the variables, then the slots
+    """
+
+    __slots__ = ("_token", "bare", "key", "leaves", "mirrors", "nest", "objects", "slots", "variables", "where")
+
+    _tokens = count()
+
+    def __init__(self, key: tuple[int, ...], variables: list[Variable], template: Any, rows: list[list[Variable]],
+                 shared: dict[str, Any]) -> None:
+        self.key, self.variables = key, list(variables)
+        self.leaves: list[Any] = []
+        self.nest = _spread(template, "", rows, [0], shared, self.leaves)
+        self.bare = _bare(self.nest)
+        self.mirrors = [x for x in self.leaves if x.__class__ is Mirror]
+        self.slots = [x for x in self.leaves if x.__class__ is not Mirror]
+        self.objects: list[Variable] = [*variables, *self.slots]
+        self.where = {id(x): k for k, x in enumerate(self.objects)}
+        self._token = next(self._tokens)
+
+    def state(self) -> Any:
+        """The whole state with its numbers as they are now."""
+        return _nest.pack(self.nest, [x.get() if x.__class__ is Mirror else x for x in self.leaves])
+
+    def numbers(self) -> Any:
+        """The state's numbers alone, in its structure."""
+        return _nest.pack(self.bare, [x.get() for x in self.mirrors]) if self.mirrors else self.bare
+
+    # A step is the same piece of graph each time, reached from the same place, with other numbers. So it is remembered at
+    # the node where it begins: what enters the trace, where it ends, and which places hold the new values.
+
+    def key_at(self, trace: Trace, grads: list[Any], floats: list[Any], settings: Any) -> Any:
+        """What the graph of a step depends on, or None where it is to be recorded operation by operation."""
+        if not trace.fast or trace.captures or local.tapes or trace.node.end >= config.pending:
+            return None
+        places = []
+        for x in self.objects:
+            other = x._trace
+            if x._pending is not None:
+                return None
+            if other is trace:
+                places.append(x._idx)
+            elif other is None or other.closed:
+                places.append(-1)
+            else:
+                return None
+        outside = []
+        for g in grads:
+            other = g._trace
+            if other is trace:
+                places.append(g._idx)
+            elif g.__class__ is Tensor and (other is None or other.closed) and hasattr(g, "_value"):
+                places.append(-1)
+                outside.append(id(g))
+            else:
+                return None
+        if len(set(outside)) != len(outside):
+            return None
+        literals = []
+        for f in floats:
+            if f.__class__ is not float:
+                return None
+            literals.append(f if f in _LITERAL_FLOATS else None)
+        return self._token, settings, tuple(places), tuple(literals)
+
+    def remember(self, trace: Trace, start: Any, entered: int, key: Any, grads: list[Any], floats: list[Any],
+                 results: list[Any], norm: Any) -> None:
+        """Keep what was recorded since ``start`` under ``key``, where it is of the plain kind."""
+        if local.trace is not trace or trace.captures:
+            return
+        numbers = {id(f): k for k, f in enumerate(floats)}
+        gradients = {id(g): k for k, g in enumerate(grads)}
+        events: list[tuple[int, Any, int]] = []
+        used = set()
+        for value, owner in zip(trace.inputs[entered:], trace.owners[entered:]):
+            if owner is None and value.__class__ is float:
+                k = numbers.get(id(value), -1)
+                used.add(k)
+                events.append((0, k, 0) if k >= 0 else (1, value, 0))
+            elif id(owner) in self.where and owner._trace is trace:
+                events.append((2, self.where[id(owner)], owner._idx))
+            elif id(owner) in gradients and owner._trace is trace:
+                events.append((3, gradients[id(owner)], owner._idx))
+            else:
+                return
+        if len(numbers) != len(floats) or any(k not in used and f not in _LITERAL_FLOATS for k, f in enumerate(floats)):
+            return
+        outs = []
+        for k, t in enumerate(results):
+            if t is not None:
+                if t._trace is not trace:
+                    return
+                outs.append((t._idx, t._spec, k))
+        if norm is not None:
+            if norm._trace is not trace:
+                return
+            outs.append((norm._idx, norm._spec, -1))
+        start.memo[key] = (trace.node, tuple(events), tuple(sorted(outs, key=lambda row: row[0])))
+
+    def replay(self, trace: Trace, entry: Any, grads: list[Any], floats: list[Any]) -> Tensor | None:
+        """Record a step as it was recorded before, and assign its results; returns the norm where there is one."""
+        node, events, outs = entry
+        inputs, owners, objects, assigned = trace.inputs, trace.owners, self.objects, trace.assigned
+        for kind, k, idx in events:
+            if kind == 0:
+                inputs.append(floats[k])
+                owners.append(None)
+            elif kind == 1:
+                inputs.append(k)
+                owners.append(None)
+            else:
+                x = objects[k] if kind == 2 else grads[k]
+                inputs.append(x._value)
+                owners.append(x)
+                trace.held += x._spec.nbytes
+                x._trace, x._idx = None, idx             # in this order: another thread may look
+                x._trace = trace
+        trace.node = node
+        norm = None
+        for idx, s, k in outs:
+            t = handle(trace, idx, s)
+            if k < 0:
+                norm = t
+            else:
+                x = objects[k]
+                x._trace, x._pending = None, t
+                assigned.append(x)
+        return norm
+
+
+def scalars_of(given: Any) -> list[Any]:
+    """The scalars of a rule, or of a chain of them, in one list."""
+    if given.__class__ is tuple:
+        return [x for item in given for x in scalars_of(item)]
+    return [given]
+
+
+def _bare(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {k: _bare(v) for k, v in state.items() if v.__class__ is not list}
+    if state.__class__ is tuple:
+        return tuple([_bare(v) for v in state])
+    return state if state.__class__ is Mirror else ()
+
+
+def slot(start: Any, name: str) -> Variable:
+    return Variable(start._look(), trainable=False, name=name, dtype=start.dtype)
+
+
+def parts(state: Any, prefix: str = "") -> list[tuple[str, Any, bool]]:
+    """(path, leaf, whether it belongs to the one variable the state was made for), in _nest's order of leaves.
+
+    Parameters are given to a rule as a list, so a list in its state holds what belongs to them; the rest is shared.
+    """
+    if isinstance(state, dict):
+        return [p for key in sorted(state) for p in parts(state[key], f"{prefix}{key}/")]
+    if isinstance(state, tuple):
+        return [p for k, item in enumerate(state) for p in parts(item, f"{prefix}{k}/")]
+    if state.__class__ is list and len(state) == 1 and isinstance(state[0], Value):
+        return [(prefix[:-1], state[0], True)]
+    return [(prefix[:-1] or "state", state, False)]
+
+
+def _spread(state: Any, prefix: str, slots: list[list[Variable]], at: list[int], shared: dict[str, Any],
+            leaves: list[Any]) -> Any:
+    """The state for several variables in the structure of the state for one; its leaves are appended to ``leaves``."""
+    if isinstance(state, dict):
+        made = {key: _spread(state[key], f"{prefix}{key}/", slots, at, shared, leaves) for key in sorted(state)}
+        return {key: made[key] for key in state}
+    if isinstance(state, tuple):
+        return tuple([_spread(item, f"{prefix}{k}/", slots, at, shared, leaves) for k, item in enumerate(state)])
+    if state.__class__ is list and len(state) == 1 and isinstance(state[0], Value):
+        row = [s[at[0]] for s in slots]
+        at[0] += 1
+        leaves.extend(row)
+        return row
+    leaves.append(shared[prefix[:-1] or "state"])
+    return leaves[-1]

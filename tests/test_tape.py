@@ -420,3 +420,49 @@ def test_pickling_points_elsewhere() -> None:
         pickle.dumps(ad.Tensor(1.0))
     with pytest.raises(TypeError, match="safetensors"):
         pickle.dumps(ad.Variable(1.0))
+
+
+def test_a_failing_kernel_spoils_only_what_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from adjoint._errors import SettleError
+    from adjoint._graph import REGISTRY
+
+    v, u = ad.Variable(2.0), ad.Variable(1.0)
+
+    def broken(x: object) -> object:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(REGISTRY["sinh"], "kernel", broken)
+    bad = ad.sinh(v * 3.0)
+    good = v * 5.0
+    with pytest.raises(SettleError, match=r"sinh.*out of luck"):
+        float(bad)
+    assert float(good) == 10.0
+    assert float(v * 2.0) == 4.0
+    with pytest.raises(SettleError, match="sinh"):
+        float(bad)
+    with pytest.raises(SettleError, match="sinh"):
+        float(bad + 1.0)
+    v.assign(ad.sinh(v))
+    u.assign(u + 1.0)
+    with pytest.raises(SettleError, match="sinh"):
+        float(v)
+    assert (float(v), float(u)) == (2.0, 2.0)
+
+
+def test_an_interrupted_settling_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    from adjoint._graph import REGISTRY
+
+    v = ad.Variable(2.0)
+    kernel = REGISTRY["cosh"].kernel
+
+    def interrupted(x: object) -> object:
+        raise KeyboardInterrupt
+
+    y = ad.cosh(v)
+    v.assign_add(y)
+    monkeypatch.setattr(REGISTRY["cosh"], "kernel", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        float(y)
+    monkeypatch.setattr(REGISTRY["cosh"], "kernel", kernel)
+    assert float(y) == pytest.approx(np.cosh(2.0))
+    assert float(v) == pytest.approx(2.0 + np.cosh(2.0))

@@ -79,9 +79,14 @@ def settle(trace: Trace) -> None:
         plan = trace.node.memo.get(wanted)
         if plan is None or plan.engine is not config._engine:
             plan = plan_for(trace.node, wanted)
-        values = plan.run(trace.inputs)
+        try:
+            values = plan.run(trace.inputs)
+        except Exception as error:                       # the results that do not need what failed are computed all the same
+            values = [_alone(trace, idx, error) for idx in wanted]
         record = ref(trace) if wanting else None
         for t, value in zip(pending, values):
+            if value is None:
+                continue
             t._value = value if value.__class__ is _ndarray and value.base is None else _array(value)
             if wanting:
                 t._origin = (record, t._idx)
@@ -90,13 +95,20 @@ def settle(trace: Trace) -> None:
             for t in pending:
                 trace.kept[t._idx] = t
             for idx, value in zip(keep, values[len(pending):]):
+                if value is None:
+                    continue
                 made = wrap(_array(value))
                 made._origin = (record, idx)
                 trace.kept[idx] = made
+    lost: BaseException | None = None
     for variable in trace.assigned:
         new = variable._pending
         if new is not None:
-            variable._value, variable._pending = new._value, None
+            variable._pending = None
+            if hasattr(new, "_value"):
+                variable._value = new._value
+            else:
+                lost = trace.failures[new._idx]          # the variable stays as it was
     trace.closed = True
     if wanting:
         trace.nodes()
@@ -111,6 +123,17 @@ def settle(trace: Trace) -> None:
         local.trace = fresh = Trace(fast=trace.fast)
         for tape in local.tapes:
             tape._continue_in(trace, fresh)
+    if lost is not None:
+        raise lost
+
+
+def _alone(trace: Trace, idx: int, error: Exception) -> Any:
+    """One result of a program in which something failed, or None (and the reason noted) when it needs what failed."""
+    try:
+        return plan_for(trace.node, (idx,)).run(trace.inputs)[0]
+    except Exception as own:
+        trace.failures[idx] = own if isinstance(own, AdjointError) else error
+        return None
 
 
 def _kept(trace: Trace, tapes: list[Any], have: set[int]) -> tuple[int, ...]:
@@ -133,8 +156,12 @@ def evaluate(t: Tensor) -> Any:
             f"the value of a traced tensor of shape {t._spec.shape} is needed in {code.co_name} ({code.co_filename}), but while "
             f"a function is traced its tensors have no values: a Python if, while, float(), print or NumPy call on "
             f"one can't be traced. Use ad.where for a choice, or call the function without the decorator")
+    if t._idx in trace.failures:
+        raise trace.failures[t._idx]
     if trace is local.trace:
         settle(trace)
+        if t._idx in trace.failures:
+            raise trace.failures[t._idx]
     else:                                                # another thread's: computed without touching its trace
         node, inputs = trace.node, list(trace.inputs)
         value = _array(plan_for(node, (t._idx,)).run(inputs)[0])

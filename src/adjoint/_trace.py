@@ -52,7 +52,7 @@ class Trace:
     """A pending program of one thread (or, while a function is traced, of that function)."""
 
     __slots__ = (
-        "__weakref__", "assigned", "captures", "closed", "closures", "fast", "handles", "held", "inputs", "kept",
+        "__weakref__", "assigned", "captures", "closed", "closures", "failures", "fast", "handles", "held", "inputs", "kept",
         "node", "numbers", "owners", "pinned", "reads", "scratch", "table", "tapes", "where",
     )
 
@@ -70,6 +70,7 @@ class Trace:
         self.table: list[Node] = []                      # place -> node, filled when asked
         self.numbers: dict[int, int] = {}                # place of an input -> its number, filled with the table
         self.kept: dict[int, Tensor] = {}                # after settling: place -> tensor, for tapes
+        self.failures: dict[int, BaseException] = {}     # place -> why it could not be computed
         self.held = 0                                    # bytes of the inputs
         self.scratch, self.fast = scratch, fast
         self.closed = self.pinned = False
@@ -355,28 +356,30 @@ def slow_unary(op: Op, x: Any) -> Any:
 
 def binary(op: Op, name: str, doc: str, swap: bool = False) -> Callable[[Any, Any], Any]:
     """A function (or operator) of two tensors, or a tensor and a scalar; ``swap`` for the reflected operators."""
-    slow = slow_binary_swapped if swap else slow_binary
-
-    def function(x: Any, y: Any) -> Any:
-        trace = local.trace
-        try:
-            i = x._idx if x._trace is trace else enter(trace, x)
-            j = y._idx if y._trace is trace else enter(trace, y)
-            node = trace.node.next[op, i, j]
-        except (AttributeError, KeyError):
-            return slow(op, x, y)
-        trace.node = node
-        t = new(cls)
-        t._trace = trace
-        t._idx = node.idx
-        t._spec = node.spec
-        trace.handles.append(t)
-        where = trace.where
-        if where is not None:
-            frame = _getframe(1)
-            code = frame.f_code
-            where[node.idx] = (code, frame.f_lasti) if code in _USERS else user_line(2)
-        return t
+    if swap:
+        def function(x: Any, y: Any) -> Any:             # called for y op x where y is no tensor
+            return slow_binary(op, y, x)
+    else:
+        def function(x: Any, y: Any) -> Any:
+            trace = local.trace
+            try:
+                i = x._idx if x._trace is trace else enter(trace, x)
+                j = y._idx if y._trace is trace else enter(trace, y)
+                node = trace.node.next[op, i, j]
+            except (AttributeError, KeyError):
+                return slow_binary(op, x, y)
+            trace.node = node
+            t = new(cls)
+            t._trace = trace
+            t._idx = node.idx
+            t._spec = node.spec
+            trace.handles.append(t)
+            where = trace.where
+            if where is not None:
+                frame = _getframe(1)
+                code = frame.f_code
+                where[node.idx] = (code, frame.f_lasti) if code in _USERS else user_line(2)
+            return t
 
     cls = _TENSOR[0]
     new = object.__new__
@@ -386,10 +389,6 @@ def binary(op: Op, name: str, doc: str, swap: bool = False) -> Callable[[Any, An
 
 
 _SCALARS = (float, int, bool, complex)
-
-
-def slow_binary_swapped(op: Op, y: Any, x: Any) -> Any:
-    return slow_binary(op, x, y)
 
 
 def slow_binary(op: Op, x: Any, y: Any) -> Any:

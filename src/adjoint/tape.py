@@ -298,7 +298,7 @@ class GradientTape:
 
         None where that does not go: a record in several traces, assignments or custom gradients in it.
         """
-        if target._trace is not trace or trace.assigned or trace.captures or trace.closures:
+        if target._trace is not trace or trace.assigned or trace.closures:
             return None
         spans: list[int] = []
         for recorded, start, stop in self._segments:
@@ -338,7 +338,7 @@ class GradientTape:
         start, inputs = trace.node, len(trace.inputs)
         result = self._sweep([target], sources, [None])
         owners = trace.owners[inputs:]
-        if local.trace is not trace or trace.captures or any(o is not None for o in owners) or any(
+        if local.trace is not trace or any(o is not None for o in owners) or any(
                 r is not None and not all(t.__class__ is Tensor and t._trace is trace for t in (
                     (r.values, r.indices) if r.__class__ is IndexedSlices else (r,))) for r in result):
             return result

@@ -91,8 +91,8 @@ class Traced:
 
     def settled(self, tensors: Any) -> bool:
         """Whether everything the program reads has a value, so that it can run by its own plan, outside of any trace."""
-        return all([hasattr(t, "_value") for t in tensors]) and not any(
-            [t._pending is not None if t.__class__ is Variable else not hasattr(t, "_value") for t in self.watch])
+        return all(hasattr(t, "_value") for t in tensors) and not any(
+            t._pending is not None if t.__class__ is Variable else not hasattr(t, "_value") for t in self.watch)
 
 
 def _output(scratch: Trace, o: Any) -> Any:

@@ -132,7 +132,7 @@ def _zeta_series() -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def _lgamma_kernel(x: Any) -> Any:
     """scipy's, but at the zeros 1 and 2 from the series there."""
-    y = scipy_special().gammaln(x)
+    y = scipy_special().gammaln(np.where(np.isinf(x), np.inf, x))
     for root, series in zip((1.0, 2.0), _zeta_series()):
         d = x - root
         near = np.abs(d) < 0.25
@@ -401,6 +401,8 @@ def zeta(x: Any, q: Any) -> Any:
 def _bessel(n: int, x: Any, scaled: bool) -> Any:
     """I_n(x), or exp(-|x|) I_n(x)."""
     special, n = scipy_special(), abs(n)
+    if not scaled:
+        x = np.clip(x, -1e4, 1e4)                        # infinite from there on
     if n < 2:
         return (special.i0e, special.i1e)[n](x) if scaled else (special.i0, special.i1)[n](x)
     return special.ive(n, x) if scaled else special.iv(n, x)

@@ -97,7 +97,7 @@ def _logit_kernel(x: Any, n: int) -> Any:
     if n == 0:
         middle = np.abs(x - 0.5) < 0.25                  # 2x - 1 is exact there
         return np.where(middle, 2.0 * np.arctanh(np.where(middle, 2.0 * x - 1.0, 0.0)), np.log(x) - np.log1p(-x))
-    inside = np.where((x >= 0) & (x <= 1), x, np.nan)
+    inside = np.where((x >= 0) & (x <= 1), x + 0.0, np.nan)
     if n == 1:
         return 1.0 / (inside * (1.0 - x))
     if n == 2:
@@ -116,7 +116,7 @@ def _entr_kernel(x: Any, n: int) -> Any:
         return np.where(x > 0, -x * np.log(np.where(x > 0, x, 1.0)), np.where(x == 0, 0.0, np.where(x < 0, -np.inf, x)))
     if n == 1:
         return -np.log(x) - 1.0
-    return np.where(x >= 0, (-1) ** (n - 1) * factorial(n - 2) / x ** (n - 1), np.nan)
+    return np.where(x >= 0, (-1) ** (n - 1) * factorial(n - 2) / (x + 0.0) ** (n - 1), np.nan)
 
 
 entr = curve("entr", _entr_kernel, domain=((0.1, 3.0),), oracle="scipy.special.entr",

@@ -26,6 +26,8 @@ from .joining import *
 from .joining import __all__ as _joining
 from .movement import *
 from .movement import __all__ as _movement
+from .norms import *
+from .norms import __all__ as _norms
 from .padding import *
 from .padding import __all__ as _padding
 from .reduction import *
@@ -63,6 +65,7 @@ __all__ = sorted({
     *_gamma,
     *_joining,
     *_movement,
+    *_norms,
     *_padding,
     *_reduction,
     *_rounding,

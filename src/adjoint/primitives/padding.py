@@ -1,6 +1,7 @@
 """Borders around a tensor, and one-hot rows."""
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,32 @@ FOLD = Primitive(
     doc="A border added back onto the elements it was copied from: the transpose of padding.")
 
 
+@lru_cache(4096)
+def _checked(shape: Shape, paddings: Any, mode: Any) -> tuple[str, Widths]:
+    """The mode and the widths on each axis, or an error."""
+    how = _MODES.get(mode.lower() if isinstance(mode, str) else "")
+    if how is None:
+        raise NotSupportedError(complain("pad", "mode", "'constant', 'reflect', 'symmetric' or 'edge'", repr(mode)))
+    n = len(shape)
+    try:
+        given = np.asarray(paddings)
+    except ValueError:
+        raise ShapeError(complain("pad", "paddings", f"a pair for each of the {n} axes", paddings)) from None
+    if given.dtype.kind not in "iu" and given.size:
+        raise ShapeError(complain("pad", "paddings", "integers", paddings))
+    if given.size == 1 or given.shape == (2,):
+        given = np.broadcast_to(given if given.size == 2 else given.reshape(()), (n, 2))
+    if given.shape != (n, 2) and not (given.size == 0 and n == 0):
+        raise ShapeError(complain("pad", "paddings", f"a pair for each of the {n} axes", f"shape {given.shape}"))
+    widths = tuple((int(a), int(b)) for a, b in given)
+    for size, pair in zip(shape, widths):
+        limit = size - 1 if how == "reflect" else size
+        if min(pair) < 0 or (how in ("reflect", "symmetric") and max(pair) > limit) or (how == "edge" and not size and max(pair)):
+            raise ShapeError(complain("pad", "paddings", "not negative" if min(pair) < 0 else f"at most {limit} on an axis of "
+                                      f"length {size}", pair))
+    return how, widths
+
+
 def pad(x: Any, paddings: Any, mode: str = "constant", constant_values: Any = 0, name: str | None = None) -> Any:
     """``x`` with a border of ``paddings[k] = (before, after)`` elements on each axis k.
 
@@ -106,23 +133,11 @@ def pad(x: Any, paddings: Any, mode: str = "constant", constant_values: Any = 0,
     [2.0, 1.0, 2.0, 3.0, 2.0, 1.0]
     """
     t = tensor(x)
-    how = _MODES.get(mode.lower() if isinstance(mode, str) else "")
-    if how is None:
-        raise NotSupportedError(complain("pad", "mode", "'constant', 'reflect', 'symmetric' or 'edge'", repr(mode)))
-    n = t._spec.ndim
-    given = np.asarray(paddings._look() if isinstance(paddings, Value) else paddings)
-    if given.dtype.kind not in "iu" and given.size:
-        raise ShapeError(complain("pad", "paddings", "integers", paddings))
-    if given.size == 1 or given.shape == (2,):
-        given = np.broadcast_to(given if given.size == 2 else given.reshape(()), (n, 2))
-    if given.shape != (n, 2) and not (given.size == 0 and n == 0):
-        raise ShapeError(complain("pad", "paddings", f"a pair for each of the {n} axes", f"shape {given.shape}"))
-    widths = tuple((int(a), int(b)) for a, b in given)
-    for size, pair in zip(t._spec.shape, widths):
-        limit = size - 1 if how == "reflect" else size
-        if min(pair) < 0 or (how in ("reflect", "symmetric") and max(pair) > limit) or (how == "edge" and not size and max(pair)):
-            raise ShapeError(complain("pad", "paddings", "not negative" if min(pair) < 0 else f"at most {limit} on an axis of "
-                                      f"length {size}", pair))
+    if isinstance(paddings, (Value, np.ndarray)):
+        paddings = np.asarray(paddings._look() if isinstance(paddings, Value) else paddings).tolist()
+    if paddings.__class__ is list:
+        paddings = tuple([tuple(p) if p.__class__ is list else p for p in paddings])
+    how, widths = _checked(t._spec.shape, paddings, mode)
     if how != "constant":
         return record(PAD.op(widths=widths, mode=how, value=0), t)
     if isinstance(constant_values, (Value, np.ndarray)):
@@ -135,9 +150,15 @@ def pad(x: Any, paddings: Any, mode: str = "constant", constant_values: Any = 0,
 
 # ----------------------------------------------------------------------------------------------------------- one_hot
 
+@lru_cache(256)
+def _classes(depth: int, axis: int, ndim: int) -> Any:
+    return np.arange(depth).reshape([-1 if k == axis else 1 for k in range(ndim + 1)])
+
+
 def _one_hot_kernel(i: Any, depth: int, axis: int, on: Any, off: Any, dtype: DType) -> Any:
-    hit = np.expand_dims(np.asarray(i), axis) == np.arange(depth).reshape([-1 if k == axis else 1 for k in range(i.ndim + 1)])
-    return np.where(hit, dtype.np.type(on), dtype.np.type(off))
+    i = np.asarray(i)
+    hit = np.equal(i.reshape(*i.shape[:axis], 1, *i.shape[axis:]), _classes(depth, axis, i.ndim))
+    return hit.astype(dtype.np) if (on, off) == (1, 0) else np.where(hit, dtype.np.type(on), dtype.np.type(off))
 
 
 def _one_hot_batch(args: Any, axes: Any, depth: int, axis: int, **rest: Any) -> tuple[Any, int]:

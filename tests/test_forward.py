@@ -108,6 +108,14 @@ def test_asked_while_active_does_not_differentiate_its_own_work():
     assert float(t) == 6.0
     assert float(acc.jvp(z)) == 27.0
     assert acc.jvp(t) is None
+    with ad.ForwardAccumulator(x, ad.constant(1.0)) as acc:
+        for _ in range(3):
+            y = x * x * y
+            float(y)
+            acc.jvp(y)
+        spans = [s for _, spans in acc._tape._spans() for s in spans]
+        assert len(set(spans)) == len(spans)
+    assert float(acc.jvp(y)) == 6 * 3.0 ** 5 * 9.0
 
 
 def test_survives_looking_at_values():

@@ -24,6 +24,7 @@ from ._trace import (
     SCALAR_INPUT,
     TENSOR_INPUT,
     Trace,
+    full,
     handle,
     live,
     local,
@@ -31,6 +32,7 @@ from ._trace import (
     record,
     recording_into,
     step,
+    user_line,
 )
 from .primitives.broadcast import broadcast_to
 from .primitives.movement import TRANSPOSE, reshape, transpose
@@ -238,10 +240,67 @@ def on_examples(function: Callable[..., Any], tensors: list[Any], flags: list[bo
             raise NotSupportedError(
                 f"vmap: the function assigns to {scratch.assigned[0][0].name}, which has one value and not one for "
                 f"each example; return the new value instead")
+    if not scratch.closures:
+        result = _in_one_step(scratch, env, outs, size)
+        scratch.forget()
+        return result
     replay(scratch, None, env, size)
-    result = [None if o is None else _outside(scratch, env, o) for o in outs]
-    release(scratch)
+    return [None if o is None else _outside(scratch, env, o) for o in outs]
+
+
+def _in_one_step(scratch: Trace, env: Env, outs: list[Any], size: int) -> list[Any]:
+    """Replay a program, or walk to where its replay ended when it was replayed from here before."""
+    full(local.trace)
+    trace = local.trace
+    inputs = [node for node in scratch.node.path() if node.op.prim is INPUT]  # type: ignore[union-attr]
+    at = []
+    for number, node in enumerate(reversed(inputs)):     # all of them first: what follows depends on the structure alone
+        t, flag = env[node.idx] if node.idx in env else (_outer(scratch, node, number), False)
+        idx = place(trace, t)
+        env[node.idx] = (handle(trace, idx, node.spec) if not flag and t.__class__ is not Tensor else t), flag
+        at.append((idx, flag))
+    key = ("batch", scratch.node, tuple(at), size, tuple([o._idx if _is_in(scratch, o) else None for o in outs]))
+
+    def build() -> list[Any]:
+        replay(scratch, None, env, size)
+        return [env[o._idx] if _is_in(scratch, o) else None for o in outs]
+
+    made = remembered(trace, key, build)
+    return [None if o is None else pair if pair is not None else (o, False) for o, pair in zip(outs, made)]
+
+
+def _is_in(scratch: Trace, o: Any) -> bool:
+    return o is not None and o._trace is scratch
+
+
+def remembered(trace: Trace, key: Any, build: Callable[[], list[Any]]) -> list[Any]:
+    """What ``build`` gives (pairs of tensor and flag, or None), or one step along the path that it recorded before from
+    here. It has to depend on ``key`` and the structure of the trace alone."""
+    start, given = trace.node, len(trace.inputs)
+    found = start.memo.get(key)
+    if found is not None:
+        trace.node, places, inputs = found
+        trace.inputs.extend(inputs)
+        trace.owners.extend([None] * len(inputs))
+        if trace.where is not None:
+            trace.where[trace.node.idx] = user_line(3)
+        return [None if p is None else (handle(trace, p[0], p[1]), p[2]) for p in places]
+    result = build()
+    if local.trace is trace and all(o is None for o in trace.owners[given:]) and all(
+            r is None or r[0]._trace is trace for r in result):
+        start.memo[key] = (trace.node, [None if r is None else (r[0]._idx, r[0]._spec, r[1]) for r in result],
+                           tuple(trace.inputs[given:]))
     return result
+
+
+def alone(segments: list[_derive.Segment]) -> bool:
+    """Whether a record is the current trace's only, with nothing in it that the structure does not show."""
+    trace = local.trace
+    return all(t is trace for t, _ in segments) and not trace.assigned and not trace.closures
+
+
+def spans_key(segments: list[_derive.Segment], roots: list[Any]) -> tuple[Any, ...]:
+    return tuple([span for _, spans in segments for span in spans]), tuple([idx for _, idx in roots])
 
 
 # ----------------------------------------------------------------------------------------------- one operation, batched
@@ -397,16 +456,32 @@ def jacobians(segments: list[_derive.Segment], roots: list[Any], variables: bool
             forward = (unknown < target._spec.size and not any(t.closed for t, _ in segments)
                        and all(v._spec.dtype.kind == "f" for v in (target, *sources)))
             mode = "forward" if forward else "reverse"
-        if mode == "forward":
-            return [_jacobian_forward(segments, roots, variables, target, s) for s in sources]
-        rows = target._spec.size
-        got = on_examples(
-            lambda ct: _derive.reverse_sweep(segments, roots, [target], [ct], sources, variables),
-            [basis(target._spec)], [True], rows)
-        return [None if p is None else reshape(_full(p, rows), target._spec.shape + s._spec.shape)
-                for p, s in zip(got, sources)]
+
+        def build() -> list[Any]:
+            if mode == "forward":
+                found = [_jacobian_forward(segments, roots, variables, target, s) for s in sources]
+            else:
+                found = _jacobian_reverse(segments, roots, variables, target, sources)
+            return [None if t is None else (t, False) for t in found]
+
+        if not alone(segments) or any(v._trace is not trace for v in (target, *sources)):
+            made = build()
+        else:
+            key = ("jacobian", mode, target._idx, tuple([s._idx for s in sources]), variables, spans_key(segments, roots))
+            made = remembered(trace, key, build)
+        return [None if pair is None else pair[0] for pair in made]
     finally:
         trace.pinned = pinned
+
+
+def _jacobian_reverse(segments: list[_derive.Segment], roots: list[Any], variables: bool, target: Any,
+                      sources: list[Any]) -> list[Any]:
+    rows = target._spec.size
+    got = on_examples(
+        lambda ct: _derive.reverse_sweep(segments, roots, [target], [ct], sources, variables),
+        [basis(target._spec)], [True], rows)
+    return [None if p is None else reshape(_full(p, rows), target._spec.shape + s._spec.shape)
+            for p, s in zip(got, sources)]
 
 
 def _jacobian_forward(segments: list[_derive.Segment], roots: list[Any], variables: bool, target: Any,

@@ -48,12 +48,17 @@ class _Call:
     """One call: its tensor arguments (each at a place of its own), and how to call with others in their stead."""
 
     def __init__(self, f: Any, args: tuple[Any, ...], convert_all: bool) -> None:
-        self.args = args
+        self.f, self.args = f, args
         self.flat = _nest.flatten(args)
-        self.names = _names(f, args)
         self.where = [k for k, a in enumerate(self.flat)
                       if _is_array(a) or (convert_all and a.__class__ in (int, float, complex))]
         self.xs = [identity(convert(self.flat[k])) for k in self.where]
+
+    @property
+    def labels(self) -> list[str]:
+        """A name for each tensor argument, for messages."""
+        names = _names(self.f, self.args)
+        return [names[k] for k in self.where]
 
     def with_tensors(self, xs: list[Any]) -> Any:
         flat = list(self.flat)
@@ -182,28 +187,25 @@ class _Gradient:
             got = self.grad_fn(*gs)
         flat = [got] if isinstance(got, Value) or not isinstance(got, (list, tuple, dict)) else _nest.flatten(got)
         if len(flat) != len(xs):
-            names = ", ".join(self.call.names[k] for k in self.call.where)
+            names = ", ".join(self.call.labels)
             raise ValueError(complain(name, "what grad_fn returns", f"{len(xs)} gradients, one for each of {names}",
                                       len(flat)))
-        labels = [f"argument {self.call.names[k]}" for k in self.call.where] + [f"variable {v.name}" for v in variables]
-        values = [_checked(name, label, x._spec, c) for label, x, c in zip(labels, [*xs, *variables], [*flat,
-                                                                                                       *of_variables])]
+        values = [_checked(self, k, x._spec, c) for k, (x, c) in enumerate(zip([*xs, *variables], [*flat, *of_variables]))]
         return values + [None] * (len(want) - len(values))
 
 
-def _checked(name: str, label: str, want: Spec, c: Any) -> Any:
+def _checked(gradient: _Gradient, number: int, want: Spec, c: Any) -> Any:
     if c is None or want.dtype.kind not in "fc":
         return None
-    if hasattr(c, "__adjoint_tensor__"):
-        c = c.__adjoint_tensor__()
     c = convert(c, want.dtype, True)
-    if c._spec.shape != want.shape:
-        raise ShapeError(complain(name, f"the gradient that grad_fn returns for {label}", f"of its shape {want.shape}",
-                                  c._spec.shape))
-    if c._spec.dtype.kind not in "fc":
-        raise DtypeError(complain(name, f"the gradient that grad_fn returns for {label}", f"of dtype {want.dtype.name}",
-                                  c._spec.dtype.name))
-    return c
+    have = c._spec
+    if have.shape == want.shape and have.dtype.kind in "fc":
+        return c
+    names = [f"argument {n}" for n in gradient.call.labels] + [f"variable {v.name}" for v in gradient.variables]
+    what = f"custom_gradient of {_called(gradient.f)}", f"the gradient that grad_fn returns for {names[number]}"
+    if have.shape != want.shape:
+        raise ShapeError(complain(*what, f"of its shape {want.shape}", have.shape))
+    raise DtypeError(complain(*what, f"of dtype {want.dtype.name}", have.dtype.name))
 
 
 # ------------------------------------------------------------------------------------------------------- recompute_grad

@@ -1,12 +1,14 @@
 """ForwardAccumulator: directional derivatives of what is computed while it is active."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from . import _derive, _nest
+from . import _batch, _derive, _nest
 from ._errors import DtypeError, ShapeError, TapeError, complain
 from ._tensor import Value
-from ._trace import Trace, local
+from ._trace import Trace, local, place
 from .primitives.convert import convert, identity
 from .primitives.creation import zeros_of
 from .tape import GradientTape, UnconnectedGradients
@@ -91,23 +93,37 @@ class ForwardAccumulator:
         if self._tape._recording:
             self._tape._stop()
         if local.tapes:                                  # tangents asked for later still belong to what records now
-            self._push()
+            with self._aside():
+                _derive.push_through(self._tape._spans(), self._tans, self._done)
 
-    def _push(self) -> list[_derive.Segment]:
-        """Bring the tangents up to date; not part of what this accumulator differentiates itself."""
+    @contextmanager
+    def _aside(self) -> Iterator[Trace]:
+        """What is recorded inside is not part of what this accumulator differentiates itself."""
         tape, trace = self._tape, local.trace
         pause = tape._recording
         if pause:
             tape._segments[-1][2] = trace.node.end
         pinned, trace.pinned = trace.pinned, True
         try:
-            segments = tape._spans()
-            _derive.push_through(segments, self._tans, self._done)
+            yield trace
         finally:
             trace.pinned = pinned
             if pause:
                 tape._segments.append([trace, trace.node.end, None])
-        return segments
+
+
+    def _tangents_of(self, ys: list[Any]) -> list[Any]:
+        with self._aside() as trace:
+            segments = self._tape._spans()
+            if self._done or not _batch.alone(segments) or any(y._trace is not trace for y in ys):
+                _derive.push_through(segments, self._tans, self._done)
+                return [_derive.tangent_of(y, segments, self._tans) for y in ys]
+            seeds = [(*at, t) for at, t in self._tans.items()]
+            tangents = [place(trace, t) for _, _, t in seeds]
+            key = ("jvp", tuple([y._idx for y in ys]), tuple(tangents), _batch.spans_key(segments, [s[:2] for s in seeds]))
+            found = _batch.remembered(trace, key, lambda: [
+                None if t is None else (t, False) for t in _derive.forward_sweep(segments, seeds, ys)])
+            return [None if pair is None else pair[0] for pair in found]
 
     def jvp(self, primals: Any, unconnected_gradients: Any = UnconnectedGradients.NONE) -> Any:
         """The tangents of ``primals`` (a tensor or a nest), in their structure.
@@ -119,10 +135,10 @@ class ForwardAccumulator:
                                       repr(unconnected_gradients)))
         if not self._entered:
             raise TapeError("ForwardAccumulator.jvp: nothing was recorded; use the accumulator in a with block first")
-        segments = self._push()
         one = isinstance(primals, Value)
         flat = [primals] if one else _nest.flatten(primals)
-        found = [_derive.tangent_of(y, segments, self._tans) if isinstance(y, Value) else None for y in flat]
+        known = iter(self._tangents_of([y for y in flat if isinstance(y, Value)]))
+        found = [next(known) if isinstance(y, Value) else None for y in flat]
         if unconnected_gradients == UnconnectedGradients.ZERO:
             found = [zeros_of(y._spec) if t is None else t for t, y in zip(found, flat)]
         return found[0] if one else _nest.pack(primals, found)

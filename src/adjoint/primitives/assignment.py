@@ -8,7 +8,7 @@ import numpy as np
 from .._errors import DtypeError, IndexingError, NotSupportedError, ShapeError, TraceError, complain
 from .._graph import Primitive, Shape, Spec, spec
 from .._tensor import Tensor, Value, Variable
-from .._trace import local, origin_of, record, taped
+from .._trace import dtype_value, handle, local, origin_of, record, scalar, taped
 from ._make import broadcast_shapes, install
 from .broadcast import broadcast_to
 from .comparison import where
@@ -152,6 +152,12 @@ PICK = Primitive(
 def _value_for(x: Any, value: Any) -> Any:
     """A value of the dtype of ``x``; what that dtype cannot hold raises."""
     dtype = x._spec.dtype
+    kind = _NUMBERS.get(value.__class__)
+    if kind is not None and _WIDTH[kind] <= _WIDTH[dtype.kind]:
+        if dtype.kind in "iu" and not dtype.min <= value <= dtype.max:
+            raise DtypeError(complain("setitem", "the value", f"within {dtype.name}'s {dtype.min}..{dtype.max}", value))
+        trace = local.trace
+        return handle(trace, scalar(trace, dtype_value(value, dtype), dtype), spec((), dtype))
     v = value if isinstance(value, Value) else convert(value, dtype, True)
     have = v._spec.dtype
     if have is dtype:
@@ -162,6 +168,7 @@ def _value_for(x: Any, value: Any) -> Any:
     return cast(v, dtype)
 
 
+_NUMBERS = {bool: "b", int: "i", float: "f", complex: "c"}
 _WIDTH = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 

@@ -1,6 +1,7 @@
 """Products that sum over an axis: matmul and what is made of it, and einsum."""
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Callable
 from functools import lru_cache
@@ -196,22 +197,48 @@ def matvec(a: Any, b: Any, transpose_a: bool = False, adjoint_a: bool = False, n
 
 # ------------------------------------------------------------------------------------------ tensordot, vecdot, outer, dot
 
-def _axes_pair(axes: Any, na: int, nb: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    if isinstance(axes, Value):
-        axes = axes.tolist()
+Axes = tuple[int, ...]
+
+
+@lru_cache(4096)
+def _tensordot_plan(sa: Shape, sb: Shape, axes: Any) -> tuple[Axes, Axes, Shape, Shape, Shape]:
+    """The order of each operand's axes, the matrices' shapes, and the shape of the result."""
+    one, two = _axes_pair(axes, len(sa), len(sb))
+    if any(sa[i] != sb[j] for i, j in zip(one, two)):
+        raise ShapeError(complain("tensordot", "paired axes", "of equal length", f"{[sa[i] for i in one]} and "
+                                  f"{[sb[j] for j in two]}"))
+    free_a = tuple(k for k in range(len(sa)) if k not in one)
+    free_b = tuple(k for k in range(len(sb)) if k not in two)
+    k = math.prod(sa[i] for i in one)
+    left, right = tuple(sa[i] for i in free_a), tuple(sb[i] for i in free_b)
+    return free_a + one, two + free_b, (math.prod(left), k), (k, math.prod(right)), left + right
+
+
+def _axes_pair(axes: Any, na: int, nb: int) -> tuple[Axes, Axes]:
     if hasattr(axes, "__index__"):
         n = axes.__index__()
         if not 0 <= n <= min(na, nb):
             raise AxisError(complain("tensordot", "axes", f"in [0, {min(na, nb)}]", n))
         return tuple(range(na - n, na)), tuple(range(n))
-    first, second = axes
+    try:
+        first, second = axes
+    except (TypeError, ValueError):
+        raise AxisError(complain("tensordot", "axes", "an integer or a pair of axis lists", axes)) from None
     first = (first,) if hasattr(first, "__index__") else first
     second = (second,) if hasattr(second, "__index__") else second
-    one = tuple(normalize_axis("tensordot", int(k), na) for k in first)
-    two = tuple(normalize_axis("tensordot", int(k), nb) for k in second)
+    one = tuple(normalize_axis("tensordot", k, na) for k in first)
+    two = tuple(normalize_axis("tensordot", k, nb) for k in second)
     if len(one) != len(two) or len(set(one)) != len(one) or len(set(two)) != len(two):
         raise AxisError(complain("tensordot", "axes", "as many of a as of b, without repeats", axes))
     return one, two
+
+
+def _hashable(axes: Any) -> Any:
+    if isinstance(axes, Value):
+        axes = axes._look()
+    if isinstance(axes, np.ndarray):
+        axes = axes.tolist()
+    return tuple([_hashable(a) for a in axes]) if isinstance(axes, (list, tuple)) else axes
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2, name: str | None = None) -> Any:
@@ -226,23 +253,13 @@ def tensordot(a: Any, b: Any, axes: Any = 2, name: str | None = None) -> Any:
     11.0
     """
     a, b = operands(_MM[False, False], a, b)
-    sa, sb = a._spec.shape, b._spec.shape
-    one, two = _axes_pair(axes, len(sa), len(sb))
-    if any(sa[i] != sb[j] for i, j in zip(one, two)):
-        raise ShapeError(complain("tensordot", "paired axes", "of equal length", f"{[sa[i] for i in one]} and "
-                                  f"{[sb[j] for j in two]}"))
-    free_a = tuple(k for k in range(len(sa)) if k not in one)
-    free_b = tuple(k for k in range(len(sb)) if k not in two)
-    k = m = n = 1
-    for i in one:
-        k *= sa[i]
-    for i in free_a:
-        m *= sa[i]
-    for i in free_b:
-        n *= sb[i]
-    left = reshape(_ordered(a, free_a + one), (m, k))
-    right = reshape(_ordered(b, two + free_b), (k, n))
-    return reshape(_mm(left, right), tuple(sa[i] for i in free_a) + tuple(sb[i] for i in free_b))
+    first, second, rows, columns, shape = _tensordot_plan(
+        a._spec.shape, b._spec.shape, axes if axes.__class__ is int else _hashable(axes))
+    return _shaped(_mm(_shaped(_ordered(a, first), rows), _shaped(_ordered(b, second), columns)), shape)
+
+
+def _shaped(t: Any, shape: Shape) -> Any:
+    return t if t._spec.shape == shape else reshape(t, shape)
 
 
 def _ordered(t: Any, order: tuple[int, ...]) -> Any:
@@ -440,8 +457,8 @@ EINSUM = Primitive(
 
 
 @lru_cache(4096)
-def _parse(equation: str, shapes: tuple[Shape, ...]) -> tuple[Labels, str, tuple[Shape, ...]]:
-    """Labels of each operand, of the result, and the operands' shapes without the axes that ellipses broadcast."""
+def _parse(equation: str, shapes: tuple[Shape, ...]) -> tuple[Op, tuple[Shape, ...]]:
+    """What is recorded, and the operands' shapes without the axes that ellipses broadcast."""
     text = "".join(equation.split())
     left, arrow, output = text.partition("->")
     terms = left.split(",")
@@ -486,7 +503,7 @@ def _parse(equation: str, shapes: tuple[Shape, ...]) -> tuple[Labels, str, tuple
     missing = [c for c in result if c not in "".join(inputs)]
     if missing:
         raise ShapeError(complain("einsum", "the result's labels", "among the operands'", repr(missing[0])))
-    return tuple(inputs), result, tuple(bare)
+    return EINSUM.op(inputs=tuple(inputs), output=result), tuple(bare)
 
 
 def einsum(equation: str, *operands: Any, optimize: Any = None, name: str | None = None) -> Any:
@@ -512,6 +529,6 @@ def einsum(equation: str, *operands: Any, optimize: Any = None, name: str | None
         for k in range(1, len(xs)):
             xs[0], xs[k] = hooks.convert_pair(_MM[False, False], xs[0], xs[k])
         xs = [xs[0], *[hooks.convert(x, xs[0]._spec.dtype) for x in xs[1:]]]
-    inputs, output, bare = _parse(equation, tuple([x._spec.shape for x in xs]))
+    op, bare = _parse(equation, tuple([x._spec.shape for x in xs]))
     xs = [x if x._spec.shape == s else reshape(x, s) for x, s in zip(xs, bare)]
-    return record(EINSUM.op(inputs=inputs, output=output), *xs)
+    return record(op, *xs)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -453,12 +454,24 @@ def _as_index(k: Any) -> Any:
     return t
 
 
+_EXTENTS: dict[int, tuple[Any, int, int]] = {}          # id of an index array -> itself (weakly), smallest, largest
+
+
+def _extent(value: Any) -> tuple[Any, int, int]:
+    key = id(value)
+    found = _EXTENTS[key] = weakref.ref(value, lambda _: _EXTENTS.pop(key, None)), int(value.min()), int(value.max())
+    return found
+
+
 def check_range(name: str, t: Any, n: int, axis: int) -> None:
     """An index tensor whose value is known is checked at once; the others when they are computed."""
     value = getattr(t, "_value", None)
-    if value is None or not value.size or (t.__class__ is not Tensor and getattr(t, "_pending", None) is not None):
+    if value is None or not value.size or getattr(t, "_pending", None) is not None:
         return
-    low, high = value.min(), value.max()
+    found = _EXTENTS.get(id(value))
+    if found is None or found[0]() is not value or t.__class__ is not Tensor:
+        found = _extent(value)
+    _, low, high = found
     if low < -n or high >= n:
         raise IndexingError(complain(name, f"the indices on axis {axis}", f"in [{-n}, {n})", low if low < -n else high))
 
@@ -524,8 +537,14 @@ def getitem(x: Any, key: Any) -> Any:
             return record(_index_op(x._spec, form), x)
     elif key is None or key is Ellipsis:
         return record(_index_op(x._spec, (key,)), x)
+    elif c is Tensor and key._spec.dtype.kind in "iu" and x._spec.ndim:
+        check_range("index", key, x._spec.shape[0], 0)
+        return record(_ROWS, x, key)
     parsed, tensors = parse(x, key)
     return record(INDEX.op(key=parsed), x, *tensors)
+
+
+_ROWS = INDEX.op(key=(TENSOR,))
 
 
 def _iterate(x: Any) -> Iterator[Any]:

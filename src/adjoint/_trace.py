@@ -134,6 +134,7 @@ hooks = _Hooks()
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _USERS: set[Any] = set()                                 # code objects outside adjoint that were seen
+_OWN: set[Any] = set()                                   # and adjoint's own
 _getframe = sys._getframe
 
 
@@ -142,10 +143,15 @@ def user_line(depth: int = 2) -> tuple[Any, int]:
     frame: Any = _getframe(depth)
     code = frame.f_code
     while code not in _USERS:
-        if not code.co_filename.startswith(_PACKAGE) or frame.f_back is None:
-            if len(_USERS) > 20_000:
-                _USERS.clear()
-            _USERS.add(code)
+        if code not in _OWN:
+            if code.co_filename.startswith(_PACKAGE):
+                _OWN.add(code)
+            else:
+                if len(_USERS) > 20_000:
+                    _USERS.clear()
+                _USERS.add(code)
+                break
+        if frame.f_back is None:
             break
         frame = frame.f_back
         code = frame.f_code

@@ -1,7 +1,6 @@
 """``adjoint run NOTEBOOK``."""
 import json
 import os
-import pty
 import select
 import signal
 import subprocess
@@ -123,6 +122,16 @@ def test_figures_are_kept_as_pictures(book, run, tmp_path):
     assert figure["data"]["image/png"].startswith("iVBOR")
 
 
+def test_any_output_can_be_kept(book, run, tmp_path):
+    path = book("class Drawn:\n    def _repr_png_(self):\n        return b'not a picture'\nDrawn()",
+                "display({'application/json': {1: {2, 3}}, 'text/plain': 'x'}, raw=True)")
+    out_path = str(tmp_path / "done.ipynb")
+    assert run("run", path, "--output", out_path)[0] == 0
+    (_, [drawn]), (_, [mixed]) = outputs(out_path)
+    assert drawn["data"]["image/png"] == "bm90IGEgcGljdHVyZQ=="
+    assert mixed["data"]["application/json"] == {"1": "{2, 3}"}
+
+
 def test_the_program_around_it(book, run, tmp_path):
     (tmp_path / "beside.py").write_text("there = 'beside'\n")
     path = book("import sys, os, beside\nprint(sys.argv[1:], os.path.basename(os.getcwd()), beside.there, __name__)",
@@ -199,7 +208,7 @@ def test_terminal_is_rich_and_a_pipe_is_plain(book):
     piped = subprocess.run(command, capture_output=True, env={**os.environ, "FORCE_COLOR": "1"})
     assert (piped.returncode, piped.stdout) == (1, b"text\nOut[2]: 2\n")
     assert b"\x1b" not in piped.stderr
-    ours, theirs = pty.openpty()
+    ours, theirs = pytest.importorskip("pty").openpty()
     process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm-256color"})
     os.close(theirs)
     seen = b""

@@ -8,8 +8,8 @@ import os
 import sys
 from typing import Any
 
-from .. import __version__
 from .._config import config
+from .._version import __version__
 from . import _report
 from ._info import info
 from ._names import answering

@@ -1,6 +1,7 @@
 """Running a notebook cell by cell, recording its outputs, writing it whole or not at all."""
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -43,6 +44,7 @@ class Record:
         self.show.stream(name, text)
 
     def display(self, data: dict[str, Any], metadata: dict[str, Any], name: str | None, update: bool) -> None:
+        data = storable(data)
         if update:
             for output in self._named.get(name or "", ()):
                 output.data, output.metadata = data, metadata
@@ -56,6 +58,7 @@ class Record:
 
     def result(self, count: int, data: dict[str, Any], metadata: dict[str, Any]) -> None:
         self._make_room()
+        data = storable(data)
         self.outputs.append(new_output("execute_result", data=data, metadata=metadata, execution_count=count))
         self.show.result(count, data)
 
@@ -72,6 +75,21 @@ class Record:
         if self._waiting:
             self.outputs.clear()
             self._waiting = False
+
+
+def storable(data: dict[str, Any]) -> dict[str, Any]:
+    """Output data as a notebook holds it: pictures in base64, everything else text or JSON."""
+    kept = {}
+    for kind, value in data.items():
+        if isinstance(value, bytes):
+            value = base64.b64encode(value).decode("ascii")
+        elif not isinstance(value, str):
+            try:
+                value = json.loads(json.dumps(value, default=str))
+            except (TypeError, ValueError):
+                value = str(value)
+        kept[kind] = value
+    return kept
 
 
 def settled(text: str) -> str:

@@ -44,7 +44,7 @@ __all__ = [
 class _Layout:
     """How an array is seen as rows: the reduced axes last and flat."""
 
-    __slots__ = ("back", "moved", "order", "rows", "starts")
+    __slots__ = ("back", "moved", "order", "out", "rows", "starts")
 
     def __init__(self, shape: Shape, axes: tuple[int, ...]) -> None:
         rest = tuple(k for k in range(len(shape)) if k not in axes)
@@ -54,6 +54,7 @@ class _Layout:
         self.moved = tuple(shape[k] for k in order)
         count = prod(shape[k] for k in rest)
         self.rows = (count, prod(shape[k] for k in axes))
+        self.out = reduced(shape, axes, False)
         self.starts = np.arange(count) * self.rows[1]    # where each row begins in the flat array
 
     def apart(self, x: Any) -> Any:
@@ -74,56 +75,62 @@ def layout(x: Any, axes: tuple[int, ...]) -> _Layout:
 
 
 class _Row:
-    """The rows of x in float64: e = exp(x - max), ``others`` the sum of all but the largest, total = 1 + others."""
+    """The rows of x in float64: e = exp(x - max) with the largest left out, ``others`` their sum.
 
-    __slots__ = ("at", "d", "e", "lay", "live", "low", "others", "top", "total")
+    ``careful`` is the way for rows whose largest entry is not finite; it is taken when the plain way gave no number.
+    """
 
-    def __init__(self, x: Any, axes: tuple[int, ...]) -> None:
+    __slots__ = ("at", "d", "e", "lay", "live", "low", "others", "top")
+
+    def __init__(self, x: Any, axes: tuple[int, ...], careful: bool = False) -> None:
         lay = self.lay = layout(x, axes)
         rows = lay.apart(x)
         at = self.at = lay.starts + rows.argmax(1)
         exact = rows.dtype == F64
         rows = rows.astype(F64, "C", copy=not exact)     # row-major, so that flat views are views
         top = self.top = rows.reshape(-1).take(at)
-        d = self.d = rows - top[:, None]
+        column = top[:, None]
+        d = self.d = rows - column
         self.live: Any = None                            # rows not masked everywhere, where there are others
-        if not isfinite(np.add.reduce(top)):
-            self._repair(rows)
-            d = self.d
         self.low: Any = None                             # what rounding x - max lost
+        if careful:
+            self.live = (top > -np.inf) | np.isnan(top)
+            peaks = np.where((rows == column) & (column > 0), 0.0, -np.inf)
+            d = self.d = np.where(np.isinf(column), peaks, d)
         if exact:
             back = d - rows
-            low = (rows - (d - back)) - (top[:, None] + back)
-            self.low = np.where(np.isfinite(low), low, 0.0) if self.live is not None or np.isinf(d).any() else low
+            low = (rows - (d - back)) - (column + back)
+            self.low = low if isfinite(np.add.reduce(low, None)) else np.where(np.isfinite(low), low, 0.0)
         e = self.e = np.exp(d)
         if exact:
             e += e * self.low
         e.reshape(-1)[at] = 0.0
         self.others = np.add.reduce(e, 1)
-        self.total = 1.0 + self.others
-
-    def _repair(self, rows: Any) -> None:
-        top = self.top[:, None]
-        self.live = (self.top > -np.inf) | np.isnan(self.top)
-        self.d = np.where(np.isinf(top), np.where((rows == top) & (top > 0), 0.0, -np.inf), rows - top)
 
     def probabilities(self) -> Any:
         p = self.e
         p.reshape(-1)[self.at] = 1.0 if self.live is None else self.live
-        p /= self.total[:, None]
+        p /= (1.0 + self.others)[:, None]
         return p
 
-    def log_total(self) -> Any:
-        return np.log1p(self.others)
-
-    def logs(self) -> Any:
-        logs = self.d - self.log_total()[:, None]
+    def surprise(self) -> Any:
+        """-log p."""
+        out = np.log1p(self.others)[:, None] - self.d
         if self.low is not None:
-            logs += self.low
-        return logs
+            out -= self.low
+        return out
+
+    def alive(self, out: Any) -> Any:
+        """``out`` with the rows masked everywhere set to 0."""
+        return out if self.live is None else out * self.live[:, None]
 
 
-# -------------------------------------------------------------------------------------------------------------- kernels
+def _finished(x: Any, axes: tuple[int, ...]) -> _Row:
+    row = _Row(x, axes)
+    return row if isfinite(np.add.reduce(row.others)) else _Row(x, axes, True)
+
+
+# ------------------------------------------------------------------------------------------------------------ kernels
 
 
 def _softmax_kernel(x: Any, axes: tuple[int, ...]) -> Any:
@@ -137,27 +144,27 @@ def _softmax_kernel(x: Any, axes: tuple[int, ...]) -> Any:
         if isfinite(np.add.reduce(total, None)):
             e /= total
             return e.astype(x.dtype)
-    row = _Row(x, axes)
+    row = _finished(x, axes)
     return row.lay.whole(row.probabilities().astype(x.dtype, copy=False))
 
 
 def _log_softmax_kernel(x: Any, axes: tuple[int, ...]) -> Any:
     if x.size == 0:
         return x
-    row = _Row(x, axes)
-    return row.lay.whole(row.logs().astype(x.dtype, copy=False))
+    row = _finished(x, axes)
+    return row.lay.whole(np.subtract(0.0, row.surprise()).astype(x.dtype, copy=False))
 
 
 def _logsumexp_kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     shape = reduced(x.shape, axes, keepdims)
     if x.size == 0:
         return np.full(shape, -np.inf, x.dtype)
-    row = _Row(x, axes)
-    return (row.top + row.log_total()).astype(x.dtype, copy=False).reshape(shape)
+    row = _finished(x, axes)
+    return (row.top + np.log1p(row.others)).astype(x.dtype, copy=False).reshape(shape)
 
 
 def _against(x: Any, g: Any, axes: tuple[int, ...]) -> tuple[_Row, Any]:
-    row = _Row(x, axes)
+    row = _finished(x, axes)
     return row, row.lay.apart(g).astype(F64, "C")
 
 
@@ -165,10 +172,8 @@ def _centred(row: _Row, g: Any) -> tuple[Any, Any]:
     """p and g - <p, g>, from differences to the largest entry's g, so that p_k near 1 costs nothing."""
     h = g - g.reshape(-1).take(row.at)[:, None]
     p = row.probabilities()
-    h -= np.add.reduce(p * h, 1)[:, None]
-    if row.live is not None:
-        h *= row.live[:, None]
-    return p, h
+    h -= np.vecdot(p, h)[:, None]
+    return p, row.alive(h)
 
 
 def _spread_kernel(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
@@ -187,44 +192,40 @@ def _centre_kernel(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
     return row.lay.whole(_centred(row, rows)[1].astype(x.dtype, copy=False))
 
 
-def _rest_rows(x: Any, g: Any, axes: tuple[int, ...]) -> tuple[_Row, Any]:
-    """g - p sum(g), at the largest entry as (1 - p_k) g_k - p_k (the others' g)."""
+def _rest_rows(x: Any, g: Any, axes: tuple[int, ...], sign: float) -> Any:
+    """sign (p sum(g) - g), at the largest entry as p_k (the others' g) - (1 - p_k) g_k."""
     row, rows = _against(x, g, axes)
-    flat = rows.reshape(-1)
-    own = flat.take(row.at)
-    flat[row.at] = 0.0
+    flat, at = rows.reshape(-1), row.at
+    own = flat.take(at)
+    flat[at] = 0.0
     rest = np.add.reduce(rows, 1)
-    out = rows - row.probabilities() * (rest + own)[:, None]
-    out.reshape(-1)[row.at] = (row.others * own - rest) / row.total
-    if row.live is not None:
-        out *= row.live[:, None]
-    return row, out
+    p = row.probabilities()
+    out = p * (rest + own)[:, None]
+    out -= rows
+    out.reshape(-1)[at] = (rest - row.others * own) / (1.0 + row.others)
+    if sign < 0:
+        np.subtract(0.0, out, out)
+    return row.lay.whole(row.alive(out).astype(x.dtype, copy=False))
 
 
 def _rest_kernel(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
-    if x.size == 0:
-        return x
-    row, out = _rest_rows(x, g, axes)
-    return row.lay.whole(out.astype(x.dtype, copy=False))
-
-
-def _cross_entropy_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    shape = reduced(x.shape, axes, False)
-    if x.size == 0:
-        return np.zeros(shape, x.dtype)
-    row = _Row(x, axes)
-    logs, weights = row.logs(), row.lay.apart(labels).astype(F64, copy=False)
-    loss = -np.add.reduce(weights * logs, 1)
-    if not isfinite(np.add.reduce(loss)):
-        loss = np.add.reduce(np.where(weights == 0, 0.0, -weights * logs), 1)
-    return (loss + 0.0).astype(x.dtype, copy=False).reshape(shape)
+    return _rest_rows(x, g, axes, -1.0) if x.size else x
 
 
 def _cross_entropy_slope_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    return _rest_rows(x, labels, axes, 1.0) if x.size else x
+
+
+def _cross_entropy_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
     if x.size == 0:
-        return x
-    row, out = _rest_rows(x, labels, axes)
-    return row.lay.whole(np.negative(out, out).astype(x.dtype, copy=False))
+        return np.zeros(reduced(x.shape, axes, False), x.dtype)
+    row = _Row(x, axes)
+    weights = row.lay.apart(labels).astype(F64)
+    loss = np.vecdot(weights, row.surprise())
+    if not isfinite(np.add.reduce(loss)):                # an infinite logit, or -inf beside a label of 0
+        surprise = _finished(x, axes).surprise()
+        loss = np.add.reduce(np.where(weights == 0, 0.0, weights * surprise), 1)
+    return loss.astype(x.dtype, copy=False).reshape(row.lay.out)
 
 
 def _checked(labels: Any, classes: int) -> Any:
@@ -240,9 +241,9 @@ def _sparse_kernel(labels: Any, x: Any) -> Any:
     flat = _checked(labels, x.shape[-1])
     if flat.size == 0:
         return np.zeros(labels.shape, x.dtype)
-    row = _Row(x, (x.ndim - 1,))
+    row = _finished(x, (x.ndim - 1,))
     right = row.lay.starts + flat
-    loss = row.log_total() - row.d.reshape(-1).take(right)
+    loss = np.log1p(row.others) - row.d.reshape(-1).take(right)
     if row.low is not None:
         loss -= row.low.reshape(-1).take(right)
     return loss.astype(x.dtype, copy=False).reshape(labels.shape)
@@ -252,14 +253,12 @@ def _sparse_slope_kernel(labels: Any, x: Any) -> Any:
     flat = _checked(labels, x.shape[-1])
     if flat.size == 0:
         return x
-    row = _Row(x, (x.ndim - 1,))
+    row = _finished(x, (x.ndim - 1,))
     right = row.lay.starts + flat
     out = row.probabilities()
     line = out.reshape(-1)
-    line[right] = np.where(right == row.at, -(row.others / row.total), line.take(right) - 1.0)
-    if row.live is not None:
-        out *= row.live[:, None]
-    return row.lay.whole(out.astype(x.dtype, copy=False))
+    line[right] = np.where(right == row.at, -(row.others / (1.0 + row.others)), line.take(right) - 1.0)
+    return row.lay.whole(row.alive(out).astype(x.dtype, copy=False))
 
 
 # ----------------------------------------------------------------------------------------------------------- primitives

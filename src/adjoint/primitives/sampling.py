@@ -111,33 +111,24 @@ def fixed(seed: Any) -> Stream:
 # ---------------------------------------------------------------------------------------------------------- the kernels
 
 class _Local(threading.local):
+    """A thread's generator, made at the first draw (numpy.random is loaded then, not when adjoint is imported)."""
+
     def __init__(self) -> None:
+        self.bits: Any = None
+
+    def make(self) -> None:
         self.bits = np.random.Philox(0)
         self.generator = np.random.Generator(self.bits)
         self.state: Any = self.bits.state
-        self.again: list[Any] = []
 
 
 _local = _Local()
 
 
-@contextmanager
-def drawing_again(starts: list[Any]) -> Iterator[None]:
-    """Have the next draws start where earlier ones did (what is computed again draws the same numbers)."""
-    before, _local.again = _local.again, list(starts)
-    try:
-        yield
-    finally:
-        _local.again = before
-
-
-def next_draw(owner: Any) -> Any:
-    """The owner of a traced draw, or the start it has to use again."""
-    return _local.again.pop(0) if _local.again else owner
-
-
 def generator(start: Any) -> np.random.Generator:
     """This thread's generator, set to where a draw starts (a twentieth of the cost of making one)."""
+    if _local.bits is None:
+        _local.make()
     state = _local.state
     inner = state["state"]
     inner["key"][:] = start[:2]

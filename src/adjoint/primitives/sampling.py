@@ -115,6 +115,7 @@ class _Local(threading.local):
 
     def __init__(self) -> None:
         self.bits: Any = None
+        self.again: list[Any] = []
 
     def make(self) -> None:
         self.bits = np.random.Philox(0)
@@ -123,6 +124,21 @@ class _Local(threading.local):
 
 
 _local = _Local()
+
+
+@contextmanager
+def drawing_again(starts: list[Any]) -> Iterator[None]:
+    """Have the next draws start where earlier ones did (what is computed again draws the same numbers)."""
+    before, _local.again = _local.again, list(starts)
+    try:
+        yield
+    finally:
+        _local.again = before
+
+
+def next_draw(owner: Any) -> Any:
+    """The owner of a traced draw, or the start it has to use again."""
+    return _local.again.pop(0) if _local.again else owner
 
 
 def generator(start: Any) -> np.random.Generator:

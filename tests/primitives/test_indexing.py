@@ -94,6 +94,51 @@ def test_random_slices(data: st.DataObject) -> None:
     assert got.shape == x[key].shape
 
 
+def _entry(rng: np.random.Generator, n: int) -> Any:
+    """Anything that may stand in a key for an axis of length n, out of range now and then."""
+    def bound() -> int | None:
+        return None if rng.random() < 0.4 else int(rng.integers(-n - 2, n + 3))
+
+    kind = rng.integers(0, 7)
+    if kind == 0:
+        return int(rng.integers(-n - 1, n + 1))
+    if kind <= 2:
+        return slice(bound(), bound(), (None, -2, -1, 1, 2)[rng.integers(5)])
+    return (None, Ellipsis, rng.random(n) < 0.5, rng.integers(-n, n, tuple(rng.integers(1, 3, rng.integers(0, 3)))))[kind - 3]
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_random_keys(seed: int) -> None:
+    """Ints, slices, new axes, ellipses, index arrays and masks mixed: values, errors, assignment and gradient."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=rng.integers(1, 4, rng.integers(1, 4)))
+    key: Any = []
+    axis = 0
+    for _ in range(rng.integers(1, x.ndim + 2)):
+        key.append(_entry(rng, x.shape[axis] if axis < x.ndim else 2))
+        axis += key[-1] is not None and key[-1] is not Ellipsis
+    key = tuple(key)
+    try:
+        want = x[key]
+    except IndexError:
+        with pytest.raises((ad.IndexingError, ad.ShapeError)):
+            ad.Tensor(x)[key].numpy()
+        return
+    t = ad.Tensor(x)
+    with ad.GradientTape() as tape:
+        tape.watch(t)
+        y = t[key]
+    assert y.shape == want.shape
+    np.testing.assert_array_equal(y.numpy(), want)
+    weights = rng.normal(size=want.shape)
+    added, put = np.zeros_like(x), x.copy()
+    np.add.at(added, key, weights)
+    np.testing.assert_allclose(tape.gradient(y, t, output_gradients=ad.Tensor(weights)).numpy(), added, atol=1e-12)
+    put[key] = weights
+    t[key] = weights
+    np.testing.assert_array_equal(t.numpy(), put)
+
+
 @pytest.mark.parametrize(("key", "words"), [
     (2, r"axis 0.*\[-2, 2\).*got 2"), ((0, -4), r"axis 1"), ((0, 0, 0, 0), "at most 3"), ((..., ...), "ellipsis"),
     (1.5, "integer"), ("a", "integer"), ([0.5], "float32"), ([5], "got 5"), ((slice(None), [-4]), "got -4"),

@@ -8,7 +8,9 @@ import numpy as np
 
 from .. import _nest
 from .._errors import ArgumentError, complain
+from .._graph import spec
 from .._tensor import Tensor, Value, Variable, wrap
+from .._trace import handle, local, scalar
 from ..primitives.arithmetic import add, multiply
 from ..primitives.convert import cast, convert
 
@@ -133,13 +135,38 @@ def like(params: Nest, value: float = 0.0) -> Nest:
     return _nest.map_structure(fill, params)
 
 
+class Scalars:
+    """The numbers of one step as scalar tensors, each entering the graph once for all the parameters it is used on."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, Any], tuple[Any, Any]] = {}
+
+    def at(self, value: Any, dtype: Any) -> Any:
+        """A number, or a scalar tensor, as a tensor of this dtype."""
+        key = (id(value), dtype)
+        found = self._made.get(key)
+        trace = local.trace
+        if found is not None and found[1]._trace is trace:
+            return found[1]
+        if isinstance(value, Value):
+            made = cast(value, dtype)
+        else:
+            made = handle(trace, scalar(trace, value, dtype), spec((), dtype))
+        self._made[key] = (value, made)                  # the value stays alive, so that its id stays its own
+        return made
+
+    def times(self, x: Any, by: Any) -> Any:
+        return multiply(x, self.at(by, x._spec.dtype))
+
+    def plus(self, x: Any, by: Any) -> Any:
+        return add(x, self.at(by, x._spec.dtype))
+
+
 def times(x: Any, by: Any) -> Any:
     """``x`` times a number, or times a scalar tensor taken in the dtype of ``x``."""
     return multiply(x, by) if by.__class__ is float else multiply(x, cast(by, x._spec.dtype))
-
-
-def plus(x: Any, by: Any) -> Any:
-    return add(x, by) if by.__class__ is float else add(x, cast(by, x._spec.dtype))
 
 
 def rate_at(rate: Rate, count: Any) -> Any:

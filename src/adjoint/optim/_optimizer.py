@@ -17,7 +17,7 @@ from ..primitives.convert import cast, convert
 from ..saving import Arrays, fill, read, write
 from ..tape import GradientTape
 from . import _clip, _rules
-from ._core import Rate, Transform, check_rate, number, rate_at, times
+from ._core import Rate, Scalars, Transform, check_rate, number, rate_at
 from ._state import Built, Mirror, parts, scalars_of, slot
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "Optimizer", "RMSprop"]
@@ -274,10 +274,10 @@ class Optimizer:
         fresh = _nest.flatten(state)
         if len(fresh) != len(built.leaves):
             raise ArgumentError(f"{self.name}: the rule's state changed its structure")
-        results = []
+        results, s = [], Scalars()
         for v, u in zip(variables, updates):
             if decay is not None and self._decays(v):
-                u = add(u, times(v, decay))
+                u = add(u, s.times(v, decay))
             results.append(add(v, u if u._spec.dtype is v._spec.dtype else cast(u, v._spec.dtype)))
         new_numbers = []
         for held, new in zip(built.leaves, fresh):

@@ -17,6 +17,7 @@ from ..primitives.transcendental import expm1, sqrt
 from ._core import (
     Nest,
     Rate,
+    Scalars,
     Transform,
     chain,
     check_rate,
@@ -27,7 +28,6 @@ from ._core import (
     rate_at,
     remembering,
     stateless,
-    times,
     with_numbers,
 )
 
@@ -71,13 +71,21 @@ def _share(what: str, name: str, value: Any) -> float:
     return number(what, name, value, 0.0, 1.0, open_high=True)
 
 
-def _toward(old: Nest, new: Nest, share: float) -> Nest:
+def _toward(s: Scalars, old: Nest, new: Nest, share: float) -> Nest:
     """old + (new - old) * share where there is something new: a moving average's step."""
-    return each(lambda a, g: a if g is None else add(a, multiply(subtract(g, a), share)), old, new)
+    return each(lambda a, g: a if g is None else add(a, s.times(subtract(g, a), share)), old, new)
 
 
-def _squares_toward(old: Nest, new: Nest, share: float) -> Nest:
-    return each(lambda a, g: a if g is None else add(a, multiply(subtract(_square(g), a), share)), old, new)
+def _squares_toward(s: Scalars, old: Nest, new: Nest, share: float) -> Nest:
+    return each(lambda a, g: a if g is None else add(a, s.times(subtract(_square(g), a), share)), old, new)
+
+
+def _mix(s: Scalars, old: Nest, new: Nest, keep: float, share: float) -> Nest:
+    return each(lambda a, g: a if g is None else add(s.times(a, keep), s.times(g, share)), old, new)
+
+
+def _mix_squares(s: Scalars, old: Nest, new: Nest, keep: float, share: float) -> Nest:
+    return each(lambda a, g: a if g is None else add(s.times(a, keep), s.times(_square(g), share)), old, new)
 
 
 # -------------------------------------------------------------------------------------------------------------- scaling
@@ -87,7 +95,12 @@ def scale(factor: Any) -> Transform:
     by = check_rate("scale", "factor", factor)
     if callable(by) and not isinstance(by, Value):
         raise ArgumentError(complain("scale", "factor", "a number", "a schedule", "use scale_by_schedule"))
-    return stateless(lambda updates, params: each(lambda u: None if u is None else times(u, by), updates))
+    return stateless(lambda updates, params: _times_all(updates, by))
+
+
+def _times_all(updates: Nest, by: Any) -> Nest:
+    s = Scalars()
+    return each(lambda u: None if u is None else s.times(u, by), updates)
 
 
 def scale_by_schedule(schedule: Callable[[Any], Any]) -> Transform:
@@ -102,7 +115,10 @@ def scale_by_learning_rate(learning_rate: Rate) -> Transform:
     rate = check_rate("scale_by_learning_rate", "learning_rate", learning_rate)
     if callable(rate) and not isinstance(rate, Value):
         return _scaled_by(rate, -1)
-    return stateless(lambda updates, params: _down(updates, rate))
+    if isinstance(rate, Value):
+        return stateless(lambda updates, params: _times_all(updates, negative(rate)))
+    down = -rate
+    return stateless(lambda updates, params: _times_all(updates, down))
 
 
 def _scaled_by(rate: Rate, sign_: int) -> Transform:
@@ -111,15 +127,9 @@ def _scaled_by(rate: Rate, sign_: int) -> Transform:
         return (-by if sign_ < 0 else by,), {"count": _next(state["count"])}
 
     def update(updates: Nest, state: Any, params: Nest, scalars: Any) -> tuple[Nest, Any]:
-        (by,) = scalars
-        return each(lambda u: None if u is None else times(u, by), updates), {}
+        return _times_all(updates, scalars[0]), {}
 
     return with_numbers(lambda params: {"count": 0}, numbers, update)
-
-
-def _down(updates: Nest, by: Any) -> Nest:
-    by = -by
-    return each(lambda u: None if u is None else times(u, by), updates)
 
 
 def add_decayed_weights(weight_decay: Any, learning_rate: Rate = None, mask: Nest = None) -> Transform:
@@ -136,9 +146,10 @@ def add_decayed_weights(weight_decay: Any, learning_rate: Rate = None, mask: Nes
     def apply(updates: Nest, params: Nest, by: Any) -> Nest:
         if params is None:
             raise ArgumentError(complain("add_decayed_weights", "params", "given to update", "None"))
+        s = Scalars()
         if mask is None:
-            return each(lambda u, p: None if u is None else add(u, times(p, by)), updates, params)
-        return each(lambda u, p, m: u if u is None or not m else add(u, times(p, by)), updates, params, mask)
+            return each(lambda u, p: None if u is None else add(u, s.times(p, by)), updates, params)
+        return each(lambda u, p, m: u if u is None or not m else add(u, s.times(p, by)), updates, params, mask)
 
     if callable(rate) and not isinstance(rate, Value):
         return with_numbers(
@@ -164,9 +175,10 @@ def scale_by_momentum(momentum: Any = 0.9, nesterov: bool = False) -> Transform:
     mu = number("scale_by_momentum", "momentum", momentum, 0.0, 1.0)
 
     def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
-        m = each(lambda m, u: m if u is None else add(multiply(m, mu), u), state["m"], updates)
+        s = Scalars()
+        m = each(lambda m, u: m if u is None else add(s.times(m, mu), u), state["m"], updates)
         if nesterov:
-            updates = each(lambda m, u: None if u is None else add(multiply(m, mu), u), m, updates)
+            updates = each(lambda m, u: None if u is None else add(s.times(m, mu), u), m, updates)
         else:
             updates = each(lambda m, u: None if u is None else m, m, updates)
         return updates, {"m": m}
@@ -181,7 +193,8 @@ def scale_by_adagrad(initial_accumulator_value: Any = 0.1, epsilon: Any = 1e-7) 
 
     def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
         a = each(lambda a, g: a if g is None else add(a, _square(g)), state["a"], updates)
-        return each(lambda g, a: None if g is None else divide(g, sqrt(add(a, eps))), updates, a), {"a": a}
+        s = Scalars()
+        return each(lambda g, a: None if g is None else divide(g, sqrt(s.plus(a, eps))), updates, a), {"a": a}
 
     return remembering(lambda params: {"a": like(params, start)}, update)
 
@@ -192,26 +205,23 @@ def scale_by_rms(rho: Any = 0.9, epsilon: Any = 1e-7, centered: bool = False) ->
     ``centered`` (Graves 2013): the average gradient's square is taken from v.
     """
     keep = _share("scale_by_rms", "rho", rho)
+    share = 1.0 - keep
     eps = number("scale_by_rms", "epsilon", epsilon, 0.0)
 
     def init(params: Nest) -> Any:
         return {"v": like(params), "g": like(params)} if centered else {"v": like(params)}
 
     def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
-        v = _mix_squares(state["v"], updates, keep)
+        s = Scalars()
+        v = _mix_squares(s, state["v"], updates, keep, share)
         if not centered:
-            return each(lambda g, v: None if g is None else divide(g, sqrt(add(v, eps))), updates, v), {"v": v}
-        mean = each(lambda a, g: a if g is None else add(multiply(a, keep), multiply(g, 1.0 - keep)), state["g"],
-                    updates)
-        made = each(lambda g, v, a: None if g is None else divide(g, sqrt(add(subtract(v, _square(a)), eps))),
+            return each(lambda g, v: None if g is None else divide(g, sqrt(s.plus(v, eps))), updates, v), {"v": v}
+        mean = _mix(s, state["g"], updates, keep, share)
+        made = each(lambda g, v, a: None if g is None else divide(g, sqrt(s.plus(subtract(v, _square(a)), eps))),
                     updates, v, mean)
         return made, {"v": v, "g": mean}
 
     return remembering(init, update)
-
-
-def _mix_squares(old: Nest, new: Nest, keep: float) -> Nest:
-    return each(lambda v, g: v if g is None else add(multiply(v, keep), multiply(_square(g), 1.0 - keep)), old, new)
 
 
 def scale_by_adam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7, amsgrad: bool = False,
@@ -225,6 +235,7 @@ def scale_by_adam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7, a
     learning_rate   where given, the updates are steps downhill: -learning_rate u
     """
     b1, b2 = _share("scale_by_adam", "beta_1", beta_1), _share("scale_by_adam", "beta_2", beta_2)
+    share_1, share_2 = 1.0 - b1, 1.0 - b2
     eps = number("scale_by_adam", "epsilon", epsilon, 0.0)
 
     def init(params: Nest) -> Any:
@@ -237,12 +248,12 @@ def scale_by_adam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7, a
         return (_by_rate(learning_rate, state["count"], _root(_lack(b2, t)) / _lack(b1, t)),), {"count": t}
 
     def update(updates: Nest, state: Any, params: Nest, scalars: Any) -> tuple[Nest, Any]:
-        (by,) = scalars
-        m, v = _toward(state["m"], updates, 1.0 - b1), _squares_toward(state["v"], updates, 1.0 - b2)
+        (by,), s = scalars, Scalars()
+        m, v = _toward(s, state["m"], updates, share_1), _squares_toward(s, state["v"], updates, share_2)
         fresh = {"m": m, "v": v}
         if amsgrad:
             v = fresh["top"] = each(lambda a, v, g: a if g is None else maximum(a, v), state["top"], v, updates)
-        made = each(lambda g, m, v: None if g is None else divide(times(m, by), add(sqrt(v), eps)), updates, m, v)
+        made = each(lambda g, m, v: None if g is None else divide(s.times(m, by), s.plus(sqrt(v), eps)), updates, m, v)
         return made, fresh
 
     return with_numbers(init, numbers, update)
@@ -255,6 +266,7 @@ def scale_by_adamax(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
         m <- m + (g - m) (1 - beta_1);  n <- max(beta_2 n, |g|);  u = m / ((1 - beta_1^t) (n + epsilon))
     """
     b1, b2 = _share("scale_by_adamax", "beta_1", beta_1), _share("scale_by_adamax", "beta_2", beta_2)
+    share = 1.0 - b1
     eps = number("scale_by_adamax", "epsilon", epsilon, 0.0)
 
     def numbers(state: Any) -> Any:
@@ -262,10 +274,10 @@ def scale_by_adamax(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
         return (_by_rate(learning_rate, state["count"], 1.0 / _lack(b1, t)),), {"count": t}
 
     def update(updates: Nest, state: Any, params: Nest, scalars: Any) -> tuple[Nest, Any]:
-        (by,) = scalars
-        m = _toward(state["m"], updates, 1.0 - b1)
-        n = each(lambda n, g: n if g is None else maximum(multiply(n, b2), absolute(g)), state["n"], updates)
-        made = each(lambda g, m, n: None if g is None else divide(times(m, by), add(n, eps)), updates, m, n)
+        (by,), s = scalars, Scalars()
+        m = _toward(s, state["m"], updates, share)
+        n = each(lambda n, g: n if g is None else maximum(s.times(n, b2), absolute(g)), state["n"], updates)
+        made = each(lambda g, m, n: None if g is None else divide(s.times(m, by), s.plus(n, eps)), updates, m, n)
         return made, {"m": m, "n": n}
 
     return with_numbers(lambda params: {"count": 0, "m": like(params), "n": like(params)}, numbers, update)
@@ -282,6 +294,7 @@ def scale_by_nadam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
         u = (mu_{t+1} m / (1 - p_{t+1}) + (1 - mu_t) g / (1 - p_t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)
     """
     b1, b2 = _share("scale_by_nadam", "beta_1", beta_1), _share("scale_by_nadam", "beta_2", beta_2)
+    share_1, share_2 = 1.0 - b1, 1.0 - b2
     eps = number("scale_by_nadam", "epsilon", epsilon, 0.0)
 
     def numbers(state: Any) -> Any:
@@ -294,10 +307,10 @@ def scale_by_nadam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
         return (from_m, from_g, 1.0 / _root(_lack(b2, t))), {"count": t, "product": product}
 
     def update(updates: Nest, state: Any, params: Nest, scalars: Any) -> tuple[Nest, Any]:
-        from_m, from_g, root = scalars
-        m, v = _toward(state["m"], updates, 1.0 - b1), _squares_toward(state["v"], updates, 1.0 - b2)
+        (from_m, from_g, root), s = scalars, Scalars()
+        m, v = _toward(s, state["m"], updates, share_1), _squares_toward(s, state["v"], updates, share_2)
         made = each(lambda g, m, v: None if g is None else divide(
-            add(times(m, from_m), times(g, from_g)), add(times(sqrt(v), root), eps)), updates, m, v)
+            add(s.times(m, from_m), s.times(g, from_g)), s.plus(s.times(sqrt(v), root), eps)), updates, m, v)
         return made, {"m": m, "v": v}
 
     return with_numbers(
@@ -307,13 +320,15 @@ def scale_by_nadam(beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-7,
 def scale_by_adadelta(rho: Any = 0.95, epsilon: Any = 1e-7) -> Transform:
     """Adadelta (Zeiler 2012): a <- rho a + (1 - rho) g^2; u = g sqrt(d + epsilon) / sqrt(a + epsilon); d as a, of u."""
     keep = _share("scale_by_adadelta", "rho", rho)
+    share = 1.0 - keep
     eps = number("scale_by_adadelta", "epsilon", epsilon, 0.0)
 
     def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
-        a = _mix_squares(state["a"], updates, keep)
-        made = each(lambda g, a, d: None if g is None else divide(multiply(g, sqrt(add(d, eps))), sqrt(add(a, eps))),
-                    updates, a, state["d"])
-        return made, {"a": a, "d": _mix_squares(state["d"], made, keep)}
+        s = Scalars()
+        a = _mix_squares(s, state["a"], updates, keep, share)
+        made = each(lambda g, a, d: None if g is None else divide(multiply(g, sqrt(s.plus(d, eps))),
+                                                                  sqrt(s.plus(a, eps))), updates, a, state["d"])
+        return made, {"a": a, "d": _mix_squares(s, state["d"], made, keep, share)}
 
     return remembering(lambda params: {"a": like(params), "d": like(params)}, update)
 
@@ -321,13 +336,13 @@ def scale_by_adadelta(rho: Any = 0.95, epsilon: Any = 1e-7) -> Transform:
 def scale_by_lion(beta_1: Any = 0.9, beta_2: Any = 0.99) -> Transform:
     """Lion (Chen et al. 2023): u = sign(beta_1 m + (1 - beta_1) g); then m <- beta_2 m + (1 - beta_2) g."""
     b1, b2 = _share("scale_by_lion", "beta_1", beta_1), _share("scale_by_lion", "beta_2", beta_2)
-
-    def mix(m: Any, g: Any, b: float) -> Any:
-        return add(multiply(m, b), multiply(g, 1.0 - b))
+    share_1, share_2 = 1.0 - b1, 1.0 - b2
 
     def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
-        made = each(lambda g, m: None if g is None else sign(mix(m, g, b1)), updates, state["m"])
-        return made, {"m": each(lambda m, g: m if g is None else mix(m, g, b2), state["m"], updates)}
+        s = Scalars()
+        made = each(lambda g, m: None if g is None else sign(add(s.times(m, b1), s.times(g, share_1))), updates,
+                    state["m"])
+        return made, {"m": _mix(s, state["m"], updates, b2, share_2)}
 
     return remembering(lambda params: {"m": like(params)}, update)
 

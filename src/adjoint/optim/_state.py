@@ -9,7 +9,7 @@ import numpy as np
 from .. import _nest
 from .._config import config
 from .._tensor import Tensor, Value, Variable, wrap
-from .._trace import _LITERAL_FLOATS, Trace, handle, local
+from .._trace import _LITERAL_FLOATS, Trace, local
 from ..primitives.convert import cast
 
 
@@ -135,19 +135,25 @@ class Built:
             return
         numbers = {id(f): k for k, f in enumerate(floats)}
         gradients = {id(g): k for k, g in enumerate(grads)}
-        events: list[tuple[int, Any, int]] = []
-        used = set()
-        for value, owner in zip(trace.inputs[entered:], trace.owners[entered:]):
+        values, owners = trace.inputs[entered:], trace.owners[entered:]
+        given: list[tuple[int, int]] = []                # (which input, which of the scalars)
+        mine: list[tuple[int, int, int]] = []            # (which input, which object, at which place)
+        theirs: list[tuple[int, int, int]] = []          # the same for gradients
+        held = 0
+        for at, (value, owner) in enumerate(zip(values, owners)):
             if owner is None and value.__class__ is float:
-                k = numbers.get(id(value), -1)
-                used.add(k)
-                events.append((0, k, 0) if k >= 0 else (1, value, 0))
-            elif id(owner) in self.where and owner._trace is trace:
-                events.append((2, self.where[id(owner)], owner._idx))
-            elif id(owner) in gradients and owner._trace is trace:
-                events.append((3, gradients[id(owner)], owner._idx))
+                if id(value) in numbers:
+                    given.append((at, numbers[id(value)]))
+            elif owner is not None and owner._trace is trace and id(owner) in self.where:
+                mine.append((at, self.where[id(owner)], owner._idx))
+            elif owner is not None and owner._trace is trace and id(owner) in gradients:
+                theirs.append((at, gradients[id(owner)], owner._idx))
             else:
                 return
+            if owner is not None:
+                held += owner._spec.nbytes
+                values[at] = owners[at] = None
+        used = {k for _, k in given}
         if len(numbers) != len(floats) or any(k not in used and f not in _LITERAL_FLOATS for k, f in enumerate(floats)):
             return
         outs = []
@@ -160,30 +166,30 @@ class Built:
             if norm._trace is not trace:
                 return
             outs.append((norm._idx, norm._spec, -1))
-        start.memo[key] = (trace.node, tuple(events), tuple(sorted(outs, key=lambda row: row[0])))
+        outs.sort(key=lambda row: row[0])
+        start.memo[key] = (trace.node, values, owners, given, mine, theirs, held, outs)
 
     def replay(self, trace: Trace, entry: Any, grads: list[Any], floats: list[Any]) -> Tensor | None:
         """Record a step as it was recorded before, and assign its results; returns the norm where there is one."""
-        node, events, outs = entry
-        inputs, owners, objects, assigned = trace.inputs, trace.owners, self.objects, trace.assigned
-        for kind, k, idx in events:
-            if kind == 0:
-                inputs.append(floats[k])
-                owners.append(None)
-            elif kind == 1:
-                inputs.append(k)
-                owners.append(None)
-            else:
-                x = objects[k] if kind == 2 else grads[k]
-                inputs.append(x._value)
-                owners.append(x)
-                trace.held += x._spec.nbytes
+        node, values, owners, given, mine, theirs, held, outs = entry
+        values, owners, objects = values[:], owners[:], self.objects
+        for at, k in given:
+            values[at] = floats[k]
+        for rows, source in ((mine, objects), (theirs, grads)):
+            for at, k, idx in rows:
+                x = source[k]
+                values[at], owners[at] = x._value, x
                 x._trace, x._idx = None, idx             # in this order: another thread may look
                 x._trace = trace
+        trace.inputs += values
+        trace.owners += owners
+        trace.held += held
         trace.node = node
-        norm = None
+        norm, handles, assigned, new, cls = None, trace.handles, trace.assigned, object.__new__, Tensor
         for idx, s, k in outs:
-            t = handle(trace, idx, s)
+            t = new(cls)
+            t._trace, t._idx, t._spec = trace, idx, s
+            handles.append(t)
             if k < 0:
                 norm = t
             else:

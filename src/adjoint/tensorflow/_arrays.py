@@ -99,7 +99,7 @@ def convert_to_tensor(value: Any, dtype: Any = None, dtype_hint: Any = None, nam
     return ad.constant(value, dtype=dtype)
 
 
-@public("is_tensor keras.backend.is_tensor")
+@public("is_tensor")
 def is_tensor(x: Any) -> bool:
     """Whether ``x`` is a tensor or a variable."""
     return isinstance(x, Value)
@@ -446,7 +446,7 @@ def identity_n(input: Any, name: str | None = None) -> list[Any]:
     return [ad.identity(v) for v in input]
 
 
-@public("stop_gradient keras.backend.stop_gradient")
+@public("stop_gradient")
 def stop_gradient(input: Any, name: str | None = None) -> Any:
     """The same value, through which no gradient flows."""
     return ad.stop_gradient(input)

@@ -25,22 +25,30 @@ def assert_(condition: Any, data: Any, summarize: Any = None, name: str | None =
         raise ArgumentError(f"assertion failed: {[v.numpy() if hasattr(v, 'numpy') else v for v in data]}")
 
 
-def _comparison(paths: str, ours: str, sign: str) -> None:
+def _comparison(paths: str, ours: str, sign: str) -> Any:
     def check(x: Any, y: Any, message: Any = None, summarize: Any = None, name: str | None = None) -> None:
         a, b = _pair(x, y, "assert")
         if not bool(ad.all(getattr(ad, ours)(a, b))):
             raise _fail(message, f"Condition x {sign} y did not hold: x = {a.numpy()}, y = {b.numpy()}")
 
-    check.__name__, check.__doc__ = paths.split()[0].rpartition(".")[2], f"Raise InvalidArgumentError unless x {sign} y."
+    check.__name__ = (paths.split() or ["check"])[0].rpartition(".")[2]
+    check.__doc__ = f"Raise InvalidArgumentError unless x {sign} y."
     put(paths, check)
+    return check
 
 
+_NONE_EQUAL = _comparison("", "not_equal", "!=")
 _comparison("assert_equal debugging.assert_equal", "equal", "==")
-_comparison("debugging.assert_none_equal", "not_equal", "!=")
 _comparison("assert_greater debugging.assert_greater", "greater", ">")
 _comparison("debugging.assert_greater_equal", "greater_equal", ">=")
 _comparison("assert_less debugging.assert_less", "less", "<")
 _comparison("debugging.assert_less_equal", "less_equal", "<=")
+
+
+@public("debugging.assert_none_equal")
+def assert_none_equal(x: Any, y: Any, summarize: Any = None, message: Any = None, name: str | None = None) -> None:
+    """Raise InvalidArgumentError unless x != y."""
+    _NONE_EQUAL(x, y, message)
 
 
 def _sign(paths: str, ours: str, sign: str) -> None:
@@ -70,7 +78,7 @@ def assert_near(x: Any, y: Any, rtol: Any = None, atol: Any = None, message: Any
         raise _fail(message, f"x and y not equal to tolerance: x = {a.numpy()}, y = {b.numpy()}")
 
 
-@public("debugging.check_numerics debugging.assert_all_finite")
+@public("debugging.check_numerics")
 def check_numerics(tensor: Any, message: str, name: str | None = None) -> Any:
     """The tensor, after a check that it holds no infinity and no NaN."""
     t = tensor if hasattr(tensor, "_spec") else ad.constant(tensor)
@@ -79,6 +87,12 @@ def check_numerics(tensor: Any, message: str, name: str | None = None) -> Any:
         found = " and ".join(n for n, hit in (("Inf", np.isinf(value).any()), ("NaN", np.isnan(value).any())) if hit)
         raise ArgumentError(f"{message} : Tensor had {found} values")
     return t
+
+
+@public("debugging.assert_all_finite")
+def assert_all_finite(x: Any, message: str, name: str | None = None) -> Any:
+    """The tensor, after a check that it holds no infinity and no NaN."""
+    return check_numerics(x, message)
 
 
 @public("debugging.assert_rank assert_rank")
@@ -96,7 +110,7 @@ def assert_rank_at_least(x: Any, rank: Any, message: Any = None, name: str | Non
 
 
 @public("debugging.assert_scalar")
-def assert_scalar(tensor: Any, name: str | None = None, message: Any = None) -> Any:
+def assert_scalar(tensor: Any, message: Any = None, name: str | None = None) -> Any:
     """The tensor, after a check that it is a scalar."""
     t = tensor if hasattr(tensor, "_spec") else ad.constant(tensor)
     if t.ndim:

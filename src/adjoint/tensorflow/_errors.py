@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from .. import _errors
-from ._bind import put
+from ._bind import TABLE, put
 
 put("errors.OpError", _errors.AdjointError)
 put("errors.InvalidArgumentError", _errors.ArgumentError)
@@ -15,6 +15,10 @@ for _name in ("AbortedError", "AlreadyExistsError", "CancelledError", "DataLossE
               "ResourceExhaustedError", "UnauthenticatedError", "UnavailableError", "UnknownError"):
     put(f"errors.{_name}", type(_name, (_errors.AdjointError,), {
         "__doc__": f"TensorFlow's {_name}, for programs that catch or raise it.", "__module__": "adjoint.tensorflow.errors"}))
+
+
+class ElementError(_errors.IndexingError, TABLE["errors"]["OutOfRangeError"]):  # type: ignore[misc]
+    """An index outside a TensorArray."""
 
 
 class ConversionError(_errors.DtypeError, ValueError):

@@ -20,7 +20,7 @@ def _not_negative(what: str, indices: Any) -> Any:
     return t
 
 
-@public("gather keras.backend.gather")
+@public("gather")
 def gather(params: Any, indices: Any, validate_indices: Any = None, axis: Any = None, batch_dims: int = 0,
            name: str | None = None) -> Any:
     """The slices of ``params`` along ``axis`` that ``indices`` name; from a variable, with an IndexedSlices gradient."""

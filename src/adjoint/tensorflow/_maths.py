@@ -91,7 +91,7 @@ def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Any:
     return s * t
 
 
-@public("add_n math.add_n math.accumulate_n")
+@public("add_n math.add_n")
 def add_n(inputs: Any, name: str | None = None) -> Any:
     """The sum of tensors of one shape and dtype."""
     if isinstance(inputs, Value) and inputs.ndim == 0 or not isinstance(inputs, (list, tuple, Value)) or not len(inputs):
@@ -105,6 +105,12 @@ def add_n(inputs: Any, name: str | None = None) -> Any:
     for t in terms[1:]:
         total = total + t
     return total
+
+
+@public("math.accumulate_n")
+def accumulate_n(inputs: Any, shape: Any = None, tensor_dtype: Any = None, name: str | None = None) -> Any:
+    """The sum of tensors of one shape and dtype."""
+    return add_n(inputs)
 
 
 @public("math.polyval")
@@ -184,17 +190,17 @@ def _extreme(paths: str, ours: str, empty: str) -> None:
     put(paths, function)
 
 
-_extreme("reduce_max math.reduce_max keras.backend.max", "max", "min")
-_extreme("reduce_min math.reduce_min keras.backend.min", "min", "max")
+_extreme("reduce_max math.reduce_max", "max", "min")
+_extreme("reduce_min math.reduce_min", "min", "max")
 
 
-@public("reduce_all math.reduce_all keras.backend.all")
+@public("reduce_all math.reduce_all")
 def reduce_all(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
     """Whether all elements along axes are true."""
     return ad.all(_truth(input_tensor), axis=_axes(axis), keepdims=bool(keepdims))
 
 
-@public("reduce_any math.reduce_any keras.backend.any")
+@public("reduce_any math.reduce_any")
 def reduce_any(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
     """Whether any element along axes is true."""
     return ad.any(_truth(input_tensor), axis=_axes(axis), keepdims=bool(keepdims))

@@ -8,7 +8,9 @@ import numpy as np
 import adjoint as ad
 
 from .. import _dtypes
+from .._errors import NotSupportedError
 from .._tensor import Variable
+from . import _initializers
 from ._arrays import ints, tensor
 from ._bind import public, put
 from ._losses import FOUND as LOSSES
@@ -27,9 +29,7 @@ class Metric:
     def add_variable(self, shape: Any, initializer: Any, dtype: Any = None, aggregation: Any = "sum",
                      name: str | None = None) -> Variable:
         """A variable of the metric's state."""
-        from ._initializers import get
-
-        made = Variable(get(initializer)(shape, dtype), trainable=False, name=name)
+        made = Variable(_initializers.get(initializer)(shape, dtype), trainable=False, name=name)
         self._own.append(made)
         return made
 
@@ -235,11 +235,10 @@ class _Counted(Metric):
 
     _part: tuple[str, ...] = ()
 
-    def __init__(self, thresholds: Any = None, top_k: Any = None, class_id: Any = None, name: str | None = None,
-                 dtype: Any = None) -> None:
+    def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(dtype, name)
-        if top_k is not None or class_id is not None or np.ndim(thresholds or 0.5):
-            raise NotImplementedError(f"{type(self).__name__}: one threshold is supported; top_k and class_id are not yet")
+        if np.ndim(thresholds or 0.5):
+            raise NotSupportedError(f"{type(self).__name__}: one threshold is supported, got {thresholds!r}")
         self.thresholds = 0.5 if thresholds is None else float(thresholds)
         self.counts = {k: self.add_weight(name=k) for k in ("tp", "fp", "fn", "tn")}
 
@@ -255,9 +254,19 @@ class _Counted(Metric):
         return ad.divide_no_nan(first, first + rest[0]) if rest else first
 
 
+class _Ratio(_Counted):
+    """Precision and recall, which take two more arguments."""
+
+    def __init__(self, thresholds: Any = None, top_k: Any = None, class_id: Any = None, name: str | None = None,
+                 dtype: Any = None) -> None:
+        if top_k is not None or class_id is not None:
+            raise NotSupportedError(f"{type(self).__name__}: top_k and class_id are not supported yet")
+        super().__init__(thresholds, name, dtype)
+
+
 for _name, _part in (("Precision", ("tp", "fp")), ("Recall", ("tp", "fn")), ("TruePositives", ("tp",)),
                      ("FalsePositives", ("fp",)), ("FalseNegatives", ("fn",)), ("TrueNegatives", ("tn",))):
-    put(f"keras.metrics.{_name} metrics.{_name}", type(_name, (_Counted,), {
+    put(f"keras.metrics.{_name} metrics.{_name}", type(_name, (_Ratio if len(_part) > 1 else _Counted,), {
         "_part": _part, "__doc__": f"{_name} of everything taken.", "__module__": __name__}))
 
 for _class in (Metric, Mean, Sum, MeanMetricWrapper, RootMeanSquaredError):

@@ -11,6 +11,7 @@ from ._arrays import ints, tensor
 from ._bind import bind, public
 from ._linalg import _axes
 from ._maths import _floating, _pair
+from ._random import uniform
 
 bind("x", "x", """
     sigmoid             sigmoid math.sigmoid nn.sigmoid keras.backend.sigmoid
@@ -191,8 +192,6 @@ def dropout(x: Any, rate: Any, noise_shape: Any = None, seed: Any = None, name: 
         return t
     shape = tuple(t.shape) if noise_shape is None else tuple(n if n is not None else t.shape[k]
                                                             for k, n in enumerate(ints(noise_shape)))
-    from ._random import uniform
-
     p = tensor(rate, t.dtype)
     kept = ad.greater_equal(uniform(shape, dtype=t.dtype, seed=seed), p)
     return ad.where(kept, t / (1.0 - p), ad.zeros((), dtype=t.dtype))

@@ -10,6 +10,7 @@ from .. import _dtypes, optim
 from .._errors import NotSupportedError
 from .._tensor import Value, Variable
 from ..optim import _clip, schedules
+from . import _initializers
 from ._arrays import tensor
 from ._bind import put
 
@@ -228,9 +229,7 @@ class Optimizer(_Names, optim.Optimizer):
     def add_variable(self, shape: Any, initializer: Any = "zeros", dtype: Any = None, aggregation: Any = "none",
                      layout: Any = None, name: str | None = None) -> Variable:
         """A variable of the optimizer's state."""
-        from ._initializers import get
-
-        made = Variable(get(initializer)(shape, dtype), trainable=False, name=name)
+        made = Variable(_initializers.get(initializer)(shape, dtype), trainable=False, name=name)
         self._own.append(made)
         return made
 
@@ -305,8 +304,9 @@ def serialize(optimizer: Any) -> dict[str, Any]:
 
 
 put("keras.optimizers.get optimizers.get", get)
-put("keras.optimizers.serialize optimizers.serialize keras.optimizers.schedules.serialize optimizers.schedules.serialize",
-    serialize)
+put("keras.optimizers.serialize optimizers.serialize", serialize)
+put("keras.optimizers.schedules.serialize optimizers.schedules.serialize",
+    lambda learning_rate_schedule: serialize(learning_rate_schedule))
 put("keras.optimizers.deserialize optimizers.deserialize", lambda config, custom_objects=None: get(config))
 put("keras.optimizers.schedules.deserialize optimizers.schedules.deserialize",
     lambda config, custom_objects=None: FOUND[config["class_name"]](**config["config"]))

@@ -35,7 +35,8 @@ def _drawn(kind: str, seed: Any) -> Any:
     key = (kind, ints(seed))
     found = _seeded.get(key)
     if found is None:
-        found = _seeded[key] = Generator(np.random.SeedSequence([abs(_state[0]), abs(key[1])]).generate_state(1, np.uint64)[0])
+        mixed = np.random.SeedSequence([abs(_state[0]), abs(key[1])]).generate_state(1, np.uint64)[0]
+        found = _seeded[key] = Generator.from_seed(int(mixed))
     return found
 
 
@@ -81,11 +82,17 @@ def categorical(logits: Any, num_samples: Any, dtype: Any = None, seed: Any = No
     return _drawn("categorical", seed).categorical(t, ints(num_samples), as_dtype(dtype or int64))
 
 
-@public("random.shuffle keras.random.shuffle")
+@public("random.shuffle")
 def shuffle(value: Any, seed: Any = None, name: str | None = None) -> Any:
     """The slices along the first axis in a random order."""
     t = tensor(value)
     return random.shuffle(t) if seed is None else _drawn("shuffle", seed).permutation(t)
+
+
+@public("keras.random.shuffle")
+def shuffle_axis(x: Any, axis: Any = 0, seed: Any = None) -> Any:
+    """The slices along an axis in a random order."""
+    return _drawn("shuffle", seed).permutation(tensor(x), ints(axis))
 
 
 def _pair(kind: str, seed: Any) -> Any:
@@ -183,10 +190,17 @@ def fold_in(seed: Any, data: Any, alg: Any = "auto_select") -> Any:
 class Generator(random.Generator):
     """A stream of random numbers of its own, under TensorFlow's names."""
 
-    def __init__(self, seed: Any = None, copy_from: Any = None, state: Any = None, alg: Any = None) -> None:
-        super().__init__(None if seed is None else int(seed))
-        if copy_from is not None:
-            self.set_state(copy_from.state)
+    def __init__(self, copy_from: Any = None, state: Any = None, alg: Any = None) -> None:
+        super().__init__()
+        if copy_from is not None or state is not None:
+            self.set_state(copy_from.state if copy_from is not None else state)
+
+    @classmethod
+    def from_seed(cls, seed: Any, alg: Any = None) -> Generator:
+        """The generator of an integer seed."""
+        made = cls()
+        made.reset_from_seed(ints(seed))
+        return made
 
     def normal(self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = float32,  # type: ignore[override]
                name: str | None = None) -> Any:
@@ -216,7 +230,7 @@ _global: list[Generator | None] = [None]
 def get_global_generator() -> Generator:
     """The generator that programs share."""
     if _global[0] is None:
-        _global[0] = Generator(_state[0] or None)
+        _global[0] = Generator.from_seed(_state[0]) if _state[0] else Generator()
     return _global[0]
 
 

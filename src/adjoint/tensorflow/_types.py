@@ -10,9 +10,10 @@ import adjoint as ad
 
 from .. import _dtypes, _tensor
 from .._dtypes import as_dtype
-from .._errors import DtypeError, IndexingError, ShapeError, complain
+from .._errors import DtypeError, ShapeError, complain
 from .._tensor import Tensor, Value, Variable
 from ._bind import public, put
+from ._errors import ElementError
 
 # ---------------------------------------------------------------------------------------------------------------- dtypes
 
@@ -21,10 +22,15 @@ for _dtype in _dtypes.DTYPES:
 put("half dtypes.half", _dtypes.float16)
 put("double dtypes.double", _dtypes.float64)
 put("DType dtypes.DType", _dtypes.DType)
-put("as_dtype dtypes.as_dtype", as_dtype)
 put("newaxis", None)
 put("Tensor", Tensor)
 put("Variable", Variable)
+
+
+@public("as_dtype dtypes.as_dtype")
+def named_dtype(type_value: Any) -> Any:
+    """The dtype that a name, a NumPy dtype or a dtype names."""
+    return as_dtype(type_value)
 
 
 # ---------------------------------------------------------------------------------------------------------------- shapes
@@ -252,8 +258,8 @@ class TensorArray:
         raise TypeError("a TensorArray is not iterable; use stack() or read()")
 
 
-def _outside(k: int, size: int, remedy: str = "") -> IndexingError:
-    return IndexingError(complain("TensorArray", "the index", f"in [0, {size})", k, remedy))
+def _outside(k: int, size: int, remedy: str = "") -> ElementError:
+    return ElementError(complain("TensorArray", "the index", f"in [0, {size})", k, remedy))
 
 
 def _wrong_dtype(what: str, wanted: Any, got: Any) -> DtypeError:

@@ -44,7 +44,7 @@ __all__ = [
 class _Layout:
     """How an array is seen as rows: the reduced axes last and flat."""
 
-    __slots__ = ("back", "moved", "order", "out", "rows", "starts")
+    __slots__ = ("back", "moved", "ones", "order", "out", "rows", "starts")
 
     def __init__(self, shape: Shape, axes: tuple[int, ...]) -> None:
         rest = tuple(k for k in range(len(shape)) if k not in axes)
@@ -55,6 +55,7 @@ class _Layout:
         count = prod(shape[k] for k in rest)
         self.rows = (count, prod(shape[k] for k in axes))
         self.out = reduced(shape, axes, False)
+        self.ones = np.ones(self.rows[1])
         self.starts = np.arange(count) * self.rows[1]    # where each row begins in the flat array
 
     def apart(self, x: Any) -> Any:
@@ -105,7 +106,7 @@ class _Row:
         if exact:
             e += e * self.low
         e.reshape(-1)[at] = 0.0
-        self.others = np.add.reduce(e, 1)
+        self.others = np.add.reduce(e, 1) if exact else e.dot(lay.ones)
 
     def probabilities(self) -> Any:
         p = self.e
@@ -127,7 +128,7 @@ class _Row:
 
 def _finished(x: Any, axes: tuple[int, ...]) -> _Row:
     row = _Row(x, axes)
-    return row if isfinite(np.add.reduce(row.others)) else _Row(x, axes, True)
+    return row if isfinite(row.others.dot(row.others)) else _Row(x, axes, True)
 
 
 # ------------------------------------------------------------------------------------------------------------ kernels
@@ -141,7 +142,8 @@ def _softmax_kernel(x: Any, axes: tuple[int, ...]) -> Any:
         e -= np.maximum.reduce(e, -1, keepdims=True)
         np.exp(e, e)
         total = np.add.reduce(e, -1, keepdims=True)
-        if isfinite(np.add.reduce(total, None)):
+        line = total.reshape(-1)
+        if isfinite(line.dot(line)):
             e /= total
             return e.astype(x.dtype)
     row = _finished(x, axes)
@@ -198,7 +200,7 @@ def _rest_rows(x: Any, g: Any, axes: tuple[int, ...], sign: float) -> Any:
     flat, at = rows.reshape(-1), row.at
     own = flat.take(at)
     flat[at] = 0.0
-    rest = np.add.reduce(rows, 1)
+    rest = rows.dot(row.lay.ones)
     p = row.probabilities()
     out = p * (rest + own)[:, None]
     out -= rows
@@ -222,7 +224,7 @@ def _cross_entropy_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
     row = _Row(x, axes)
     weights = row.lay.apart(labels).astype(F64)
     loss = np.vecdot(weights, row.surprise())
-    if not isfinite(np.add.reduce(loss)):                # an infinite logit, or -inf beside a label of 0
+    if not isfinite(loss.dot(loss)):                # an infinite logit, or -inf beside a label of 0
         surprise = _finished(x, axes).surprise()
         loss = np.add.reduce(np.where(weights == 0, 0.0, weights * surprise), 1)
     return loss.astype(x.dtype, copy=False).reshape(row.lay.out)
@@ -230,7 +232,7 @@ def _cross_entropy_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
 
 def _checked(labels: Any, classes: int) -> Any:
     flat = labels.reshape(-1)
-    if flat.size and not (np.minimum.reduce(flat) >= 0 and np.maximum.reduce(flat) < classes):
+    if flat.size and not np.maximum.reduce(flat.astype(np.uint64)) < classes:    # a negative label wraps around
         bad = flat[(flat < 0) | (flat >= classes)][0]
         raise IndexingError(complain("sparse_softmax_cross_entropy_with_logits", "labels",
                                      f"in [0, {classes}), the number of classes", int(bad)))

@@ -18,9 +18,12 @@ from ..saving import Arrays, fill, read, write
 from ..tape import GradientTape
 from . import _clip, _rules
 from ._core import Rate, Scalars, Transform, check_rate, number, rate_at
-from ._state import Built, Mirror, parts, scalars_of, slot
+from ._state import Built, Mirror, numbers_of, parts, scalars_of, slot
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "Optimizer", "RMSprop"]
+
+
+_NONE = type(None)
 
 
 class Optimizer:
@@ -220,8 +223,9 @@ class Optimizer:
         if len(grads) != len(variables):
             raise ValueError(complain(f"{self.name}.apply", "grads", f"one for each of {len(variables)} variables",
                                       len(grads)))
-        live = [self._fitting(g, v) for g, v in zip(grads, variables)]
-        if any(g is None for g in live):
+        live = [g if g.__class__ is Tensor and v.__class__ is Variable and g._spec is v._spec else self._fitting(g, v)
+                for g, v in zip(grads, variables)]
+        if _NONE in map(type, live):
             live, variables = self._without_none(live, variables)
         elif not live:
             raise ValueError(f"{self.name}: no gradients provided for any variable: the list is empty")
@@ -246,7 +250,7 @@ class Optimizer:
             entry = None if key is None else trace.node.memo.get(key)
             if entry is not None:
                 self.norm = built.replay(trace, entry, grads, floats)
-                for mirror, number_ in zip(built.mirrors, _nest.flatten(given[1])):
+                for mirror, number_ in zip(built.mirrors, numbers_of(given[1])):
                     mirror.set(number_)
                 return
         start, entered = trace.node, len(trace.inputs)

@@ -89,7 +89,7 @@ class Built:
 
     def numbers(self) -> Any:
         """The state's numbers alone, in its structure."""
-        return _nest.pack(self.bare, [x.get() for x in self.mirrors]) if self.mirrors else self.bare
+        return _now(self.bare)
 
     # A step is the same piece of graph each time, reached from the same place, with other numbers. So it is remembered at
     # the node where it begins: what enters the trace, where it ends, and which places hold the new values.
@@ -201,17 +201,33 @@ class Built:
 
 def scalars_of(given: Any) -> list[Any]:
     """The scalars of a rule, or of a chain of them, in one list."""
-    if given.__class__ is tuple:
-        return [x for item in given for x in scalars_of(item)]
-    return [given]
+    found: list[Any] = []
+    for item in given:
+        if item.__class__ is tuple:
+            found += scalars_of(item)
+        else:
+            found.append(item)
+    return found
+
+
+def numbers_of(fresh: Any) -> list[Any]:
+    """The numbers of a rule's state, or of a chain of them, in the order of its Mirrors."""
+    if fresh.__class__ is dict:
+        return [fresh[k] for k in sorted(fresh)] if len(fresh) > 1 else list(fresh.values())
+    return [x for item in fresh for x in numbers_of(item)]
+
+
+def _now(bare: Any) -> Any:
+    if bare.__class__ is dict:
+        return {k: x.get() for k, x in bare.items()}
+    return tuple([_now(item) for item in bare])
 
 
 def _bare(state: Any) -> Any:
+    """The Mirrors alone, in the structure that the parts of a chain have."""
     if isinstance(state, dict):
-        return {k: _bare(v) for k, v in state.items() if v.__class__ is not list}
-    if state.__class__ is tuple:
-        return tuple([_bare(v) for v in state])
-    return state if state.__class__ is Mirror else ()
+        return {k: v for k, v in state.items() if v.__class__ is Mirror}
+    return tuple([_bare(v) for v in state]) if state.__class__ is tuple else ()
 
 
 def slot(start: Any, name: str) -> Variable:

@@ -37,6 +37,7 @@ from ._errors import *
 from ._runtime import evaluate_all as evaluate
 from ._sparse import IndexedSlices
 from ._tensor import Tensor, Variable
+from ._trace import hooks as _hooks
 from ._version import __version__
 from .custom import custom_gradient, recompute_grad
 from .datatypes import *
@@ -87,4 +88,9 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
 
 
+def _inspector() -> Any:
+    return importlib.import_module(".inspect", __name__)
+
+
+_hooks.inspector = _inspector
 numpy_protocol.provide(globals())

@@ -349,7 +349,7 @@ def reverse_sweep(
                 _pull_node(trace, node, mark, cots, keep, sparse)
                 idx = node.idx - 1
         if trace is not segments[0][0]:
-            _hand_back(trace, table, cots)
+            _hand_back(trace, table, cots, marks)
     result = []
     for places in wanted:
         total = None
@@ -361,14 +361,15 @@ def reverse_sweep(
     return result
 
 
-def _hand_back(trace: Trace, table: list[Node], cots: dict[tuple[Trace, int], Any]) -> None:
+def _hand_back(trace: Trace, table: list[Node], cots: dict[tuple[Trace, int], Any],
+               marks: dict[Trace, set[int]]) -> None:
     """Pass the cotangents of a segment's inputs to where they were computed, in an earlier segment."""
     for at in [at for at in cots if at[0] is trace]:
         node = table[at[1]]
         if node.op.prim is INPUT:  # type: ignore[union-attr]
             origin = origin_of(owner_at(trace, at[1]))
-            if origin is not None:
-                cots[origin] = accumulate(cots.get(origin), cots[at])
+            if origin is not None and origin[1] in marks.get(origin[0], ()):
+                cots[origin] = accumulate(cots.get(origin), cots.pop(at))   # moved: it counts once
 
 
 def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace, int], Any],
@@ -403,6 +404,8 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
         gs = [zeros_of(s) if g is None and is_differentiable(s) else g for g, s in zip(gs, node.specs)]
     outs: Any = tuple(tensor_lazy(trace, k) for k in places) if several else tensor_lazy(trace, node.idx)
     closure = trace.closures.get(node.idx)
+    into = local.trace
+    start = into.node.end
     if closure is not None:
         pulled = closure(tuple(gs) if several else gs[0], want)
     else:
@@ -421,6 +424,8 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
                 g = fit(bare(g), x._spec) if g.value._spec is not x._spec else g
             at = (trace, a)
             cots[at] = accumulate(cots.get(at), g)
+    if into is local.trace and into.node.end > start:    # whose derivative these operations are, for explanations
+        into.pulls.append((start, into.node.end, node.idx if trace is into else (node.op, trace.lines.get(node.idx))))
 
 
 def tensor_lazy(trace: Trace, idx: int) -> Any:

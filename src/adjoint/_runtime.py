@@ -12,7 +12,7 @@ from ._config import config
 from ._errors import AdjointError, TraceError
 from ._graph import Node
 from ._tensor import Tensor, wrap
-from ._trace import Trace, hooks, live, local, taped, user_line
+from ._trace import Trace, hooks, live, local, remember, taped, user_line
 from .engines import numpy as numpy_engine
 from .passes import optimize
 from .plan.program import Program, extract
@@ -69,6 +69,7 @@ def settle(trace: Trace) -> None:
     outputs = tuple([t._idx for t in pending])
     keep: tuple[int, ...] = ()
     wanting: list[Any] = []
+    stopped: BaseException | None = None
     for tape in trace.tapes:
         if tape._done is None and (tape._recording or sys.getrefcount(tape) > 3):
             wanting.append(tape)
@@ -79,17 +80,23 @@ def settle(trace: Trace) -> None:
         plan = trace.node.memo.get(wanted)
         if plan is None or plan.engine is not config._engine:
             plan = plan_for(trace.node, wanted)
+        check = hooks.check
         try:
-            values = plan.run(trace.inputs)
+            if check is None:
+                values = plan.run(trace.inputs)
+            else:
+                values, stopped = check(trace, plan)
         except Exception as error:                       # the results that do not need what failed are computed all the same
             values = [_alone(trace, idx, error) for idx in wanted]
-        record = ref(trace) if wanting else None
+        past = remember(trace) if wanting else trace.past
+        if past is not None:
+            record, memory = ref(trace), ref(past)
         for t, value in zip(pending, values):
             if value is None:
                 continue
             t._value = value if value.__class__ is _ndarray and value.base is None else _array(value)
-            if wanting:
-                t._origin = (record, t._idx)
+            if past is not None:
+                t._origin = (record, t._idx, memory)
             t._trace = None
         if wanting:
             for t in pending:
@@ -98,13 +105,18 @@ def settle(trace: Trace) -> None:
                 if value is None:
                     continue
                 made = wrap(_array(value))
-                made._origin = (record, idx)
+                made._origin = (record, idx, memory)
                 trace.kept[idx] = made
-    lost: BaseException | None = None
+    lost = stopped
+    past = trace.past
     for variable in trace.assigned:
         new = variable._pending
         if new is not None:
             variable._pending = None
+            if past is not None:
+                past.assigned.append((new._idx, ref(variable)))
+            if stopped is not None:
+                continue
             if hasattr(new, "_value"):
                 variable._value = new._value
             else:
@@ -121,6 +133,8 @@ def settle(trace: Trace) -> None:
         trace.forget()
     if local.trace is trace:
         local.trace = fresh = Trace(fast=trace.fast)
+        if hooks.check is not None:
+            fresh.where = fresh.lines
         for tape in local.tapes:
             tape._continue_in(trace, fresh)
     if lost is not None:

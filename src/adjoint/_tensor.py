@@ -109,18 +109,29 @@ class Value:
     def numpy(self) -> Any:
         """The value as a NumPy array of its own (a NumPy scalar for shape ())."""
         value = self._look()
-        return value.copy() if value.ndim else value[()]
+        out = value.copy() if value.ndim else value[()]
+        if local.tapes:
+            hooks.looked(self, ".numpy()", out)
+        return out
 
     def item(self, *index: int) -> Any:
         """The value of a single element as a Python scalar."""
-        return self._look().item(*index)
+        out = self._look().item(*index)
+        if local.tapes:
+            hooks.looked(self, ".item()", out)
+        return out
 
     def tolist(self) -> Any:
-        return self._look().tolist()
+        out = self._look().tolist()
+        if local.tapes:
+            hooks.looked(self, ".tolist()", out)
+        return out
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         hooks.guard_numpy(self)
         value = self._look()
+        if local.tapes:
+            hooks.looked(self, "np.asarray", value)
         if dtype is not None and np.dtype(dtype) != value.dtype:
             if copy is False:
                 raise ValueError(f"np.asarray: a copy is needed to convert {value.dtype} to {np.dtype(dtype)}")
@@ -135,7 +146,10 @@ class Value:
         if self._spec.size != 1:
             raise ShapeError(complain(name, "the tensor", "a single value", f"shape {self._spec.shape}",
                                       "reduce it first, for example with sum or mean"))
-        return self._look().reshape(())[()]
+        value = self._look().reshape(())[()]
+        if local.tapes:
+            hooks.looked(self, name, value)
+        return value
 
     def __float__(self) -> float:
         return float(self._one("float()"))
@@ -363,10 +377,6 @@ class Variable(Value):
     def read_value(self) -> Tensor:
         return hooks.read(self)
 
-    def numpy(self) -> Any:
-        value = self._look()
-        return value.copy() if value.ndim else value[()]
-
     def assign(self, value: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Variable:
         """Give the variable a new value of its shape and dtype; it is computed together with what else is pending.
 
@@ -416,7 +426,7 @@ class Variable(Value):
 
     def _delta(self, delta: Any, what: str) -> Any:
         if delta is None:
-            raise DtypeError(complain(f"{what} on {self.name}", "delta", "a value", "None",
+            raise DtypeError(complain(f"{what} on {self.name}", "delta", "a value", "None", hooks.why_none(self) or
                                       "no gradient reached this variable; tape.explain(loss, variable) says why"))
         t = delta if isinstance(delta, Value) else hooks.convert(delta, self._spec.dtype, True)
         if t._spec.dtype is not self._spec.dtype:

@@ -52,8 +52,8 @@ class Trace:
     """A pending program of one thread (or, while a function is traced, of that function)."""
 
     __slots__ = (
-        "__weakref__", "assigned", "captures", "closed", "closures", "failures", "fast", "handles", "held", "inputs", "kept",
-        "node", "numbers", "owners", "pinned", "reads", "scratch", "table", "tapes", "where",
+        "__weakref__", "assigned", "captures", "closed", "closures", "failures", "fast", "grads", "handles", "held", "inputs",
+        "kept", "lines", "node", "numbers", "owners", "past", "pinned", "pulls", "reads", "scratch", "table", "tapes", "where",
     )
 
     def __init__(self, scratch: bool = False, fast: bool = False) -> None:
@@ -62,7 +62,11 @@ class Trace:
         self.owners: list[Any] = []                      # whose they are: a Tensor, a Variable, or None (a scalar)
         self.handles: list[Tensor] = []                  # the tensors given out
         self.assigned: list[Any] = []                    # variables whose new value is pending here
-        self.where: dict[int, tuple[Any, int]] | None = None   # place -> (code, offset) of the user's line
+        self.lines: dict[int, tuple[Any, int]] = {}      # place -> (code, offset) of the user's line
+        self.where: dict[int, tuple[Any, int]] | None = None   # the same while lines are noted
+        self.pulls: list[Any] = []                       # (start, stop, what it is the derivative of), or lists of these
+        self.grads: list[Any] = []                       # gradients that were taken while another tape recorded
+        self.past: Past | None = None                    # what is left of this trace for explanations
         self.closures: dict[int, Any] = {}               # place -> the gradient function of a custom_gradient
         self.reads: dict[int, Any] = {}                  # place of a read -> the variable
         self.tapes: list[Any] = []                       # tapes that recorded here
@@ -99,6 +103,32 @@ class Trace:
         return table
 
 
+class Past:
+    """What remains of a trace for explanations when its values are let go: structure, lines, and weakly whose the inputs were."""
+
+    __slots__ = ("__weakref__", "assigned", "grads", "lines", "node", "owners", "pulls", "reads")
+
+    def __init__(self, trace: Trace) -> None:
+        self.lines, self.pulls, self.grads = trace.lines, trace.pulls, trace.grads
+        self.assigned: list[tuple[int, Any]] = []        # place -> the variable it was assigned to
+        self.update(trace)
+
+    def update(self, trace: Trace) -> None:
+        self.node = trace.node
+        self.owners = [o if o is None else ref(o) for o in trace.owners]
+        self.reads = {k: ref(v) for k, v in trace.reads.items()} if trace.reads else _NOTHING
+
+
+def remember(trace: Trace) -> Past:
+    """The trace's Past, brought up to date."""
+    past = trace.past
+    if past is None:
+        past = trace.past = Past(trace)
+    elif not trace.closed:
+        past.update(trace)
+    return past
+
+
 class _Local(threading.local):
     """What a thread records into."""
 
@@ -123,10 +153,27 @@ class _Hooks:
     convert_pair: Callable[..., tuple[Any, Any]]
     read: Callable[[Any], Any]
     stack: Callable[..., Any]
+    inspector: Callable[[], Any]                         # the module that explains, loaded when asked
+    check: Callable[[Trace, Any], tuple[list[Any], BaseException | None]] | None = None   # runs a plan looking for NaN
+    lost: tuple[Any, ...] | None = None                  # weakly: tape, target and sources of the last gradient with a None
 
     @staticmethod
     def guard_numpy(value: Any) -> None:
         """Called before a value leaves for NumPy; the tape refuses where that would cut a gradient silently."""
+
+    @staticmethod
+    def looked(value: Any, how: str, out: Any) -> None:
+        """Called when a value has left for NumPy or Python while a tape recorded."""
+
+    def why_none(self, variable: Any) -> str:
+        """One sentence on why the last gradient that was None for ``variable`` was; "" where no tape is known."""
+        lost = self.lost
+        if lost is None:
+            return ""
+        try:
+            return str(self.inspector().why_none(lost, variable))
+        except Exception:                                # an explanation must not hide the error it is part of
+            return ""
 
 
 hooks = _Hooks()
@@ -225,21 +272,26 @@ def dtype_value(value: Any, dtype: DType) -> Any:
 def record(op: Op, *xs: Any) -> Any:
     """One use of ``op`` on tensors and variables: the way everything takes that is not the fast path of an operator."""
     trace = local.trace
-    idxs = tuple([x._idx if x._trace is trace else enter(trace, x) for x in xs])
-    node = trace.node.next.get((op, idxs))
+    key = (op, *[x._idx if x._trace is trace else enter(trace, x) for x in xs])
+    node = trace.node.next.get(key)
     if node is None:
         if full(trace):
             return record(op, *xs)
-        table = trace.nodes()
+        table, idxs = trace.nodes(), key[1:]
         out = op.prim.infer(*[_spec_at(table, i) for i in idxs], **op.params)
         node = Node(trace.node, op, idxs, out)
-        trace.node.next[op, idxs] = node
+        trace.node.next[key] = node
     trace.node = node
     if trace.where is not None:
         trace.where[node.idx] = user_line()
-    if node.spec.__class__ is tuple:
-        return tuple([handle(trace, node.idx + k, s) for k, s in enumerate(node.spec)])
-    return handle(trace, node.idx, node.spec)
+    out = node.spec
+    if out.__class__ is tuple:
+        return tuple([handle(trace, node.idx + k, s) for k, s in enumerate(out)])
+    cls = _TENSOR[0]
+    t = cls.__new__(cls)
+    t._trace, t._idx, t._spec = trace, node.idx, out
+    trace.handles.append(t)
+    return t
 
 
 def _spec_at(table: list[Node], i: int) -> Spec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+from weakref import ref
 
 from . import _batch, _derive, _nest
 from ._config import config
@@ -11,7 +12,7 @@ from ._errors import DtypeError, ShapeError, TapeError, complain
 from ._graph import spec
 from ._sparse import IndexedSlices, as_result
 from ._tensor import Tensor, Value, Variable
-from ._trace import Trace, handle, hooks, local, place, tensor_at, user_line
+from ._trace import Trace, handle, hooks, local, place, remember, tensor_at, user_line
 from .primitives.convert import convert
 from .primitives.creation import ones_of, zeros_of
 
@@ -51,6 +52,8 @@ class GradientTape:
         self._watched: list[tuple[Any, int]] = []
         self._recording = False
         self._done: tuple[Any, int] | None = None        # the line that used it up
+        self._spent: tuple[Any, Any] | None = None       # what it had recorded then, without values
+        self._looks: list[Any] = []                      # values that left for NumPy or Python while it recorded
 
     # -- recording -----------------------------------------------------------------------------------------------------
     def __enter__(self) -> GradientTape:
@@ -65,7 +68,7 @@ class GradientTape:
                 hooks.settle(trace)
                 trace = local.trace
             if trace.where is None and config.lines:
-                trace.where = {}
+                trace.where = trace.lines
         self._start(trace)
         tapes.append(self)
         self._recording = True
@@ -90,7 +93,7 @@ class GradientTape:
         self._recording = False
         segment = self._segments[-1]
         segment[2] = segment[0].node.end
-        if not tapes:
+        if not tapes and hooks.check is None:
             local.trace.where = None
 
     def _continue_in(self, old: Trace, new: Trace) -> None:
@@ -101,7 +104,7 @@ class GradientTape:
         self._segments.append([new, 0, None])
         new.tapes.append(self)
         if config.lines and new.where is None:
-            new.where = {}
+            new.where = new.lines
 
     def _wants(self, others: int) -> bool:
         """Whether this tape still needs values of a trace that is being settled (``others``: references beside ours)."""
@@ -178,7 +181,7 @@ class GradientTape:
 
     def reset(self) -> None:
         """Forget everything recorded so far."""
-        self._segments, self._watched, self._done = [], [], None
+        self._segments, self._watched, self._done, self._spent, self._looks = [], [], None, None, []
         if self._recording:
             self._start(local.trace)
 
@@ -205,6 +208,8 @@ class GradientTape:
             targets = _nest.flatten(target)
             cots = [None] * len(targets) if output_gradients is None else _nest.flatten(output_gradients)
             result = self._sweep(targets, flat_sources, cots)
+        if local.tapes:
+            self._note(target, flat_sources, result)
         if not self._persistent:
             self._spend()
         if unconnected_gradients != UnconnectedGradients.NONE:
@@ -291,7 +296,13 @@ class GradientTape:
 
     def _spend(self) -> None:
         self._done = user_line()
+        self._spent = self._record()
         self._segments, self._watched = [], []
+
+    def _record(self) -> tuple[list[Any], list[Any]]:
+        """What the tape recorded, as (past, start, stop), and what it watches, as (past, place): structure, no values."""
+        return ([(remember(trace), start, trace.node.end if stop is None else stop) for trace, start, stop in self._segments],
+                [(remember(trace), idx) for trace, idx in self._watched])
 
     def _replay(self, trace: Trace, target: Any, sources: Any) -> list[Any] | None:
         """Gradients of a structure that was differentiated before: the recorded derivative is walked in one step.
@@ -320,6 +331,7 @@ class GradientTape:
                 return found  # type: ignore[no-any-return]
         else:
             trace.node = found[0]
+            trace.pulls.append(found[3])
             if found[2]:
                 trace.inputs.extend(found[2])
                 trace.owners.extend([None] * len(found[2]))
@@ -329,13 +341,14 @@ class GradientTape:
         for at in found[1]:
             if at is None:
                 result.append(None)
+                hooks.lost = _weakly(self, target, sources)
             else:
                 t = handle(trace, at[0], at[1])
                 result.append(t if len(at) == 2 else IndexedSlices(t, tensor_at(trace, at[2]), at[3]))
         return result
 
     def _derive_here(self, trace: Trace, target: Tensor, sources: Any, key: Any) -> Any:
-        start, inputs = trace.node, len(trace.inputs)
+        start, inputs, pulls = trace.node, len(trace.inputs), len(trace.pulls)
         result = self._sweep([target], sources, [None])
         owners = trace.owners[inputs:]
         if local.trace is not trace or any(o is not None for o in owners) or any(
@@ -345,7 +358,7 @@ class GradientTape:
         places = tuple([
             None if r is None else (r._idx, r._spec) if r.__class__ is Tensor else
             (r.values._idx, r.values._spec, r.indices._idx, r.dense_shape) for r in result])
-        found = start.memo[key] = (trace.node, places, tuple(trace.inputs[inputs:]))
+        found = start.memo[key] = (trace.node, places, tuple(trace.inputs[inputs:]), trace.pulls[pulls:])
         return found
 
     def _sweep(self, targets: list[Any], sources: Any, cots: list[Any]) -> list[Any]:
@@ -372,9 +385,52 @@ class GradientTape:
                 live.append(t)
                 seeds.append(self._seed(t, c))
             found = _derive.reverse_sweep(segments, self._watched, live, seeds, list(sources), self._variables, True)
+            for r in found:
+                if r is None:
+                    hooks.lost = _weakly(self, targets[0] if targets else None, sources)
             return [as_result(r, s) for r, s in zip(found, sources)]
         finally:
             trace.pinned = pinned
+
+    @staticmethod
+    def _note(target: Any, sources: Any, result: list[Any]) -> None:
+        """A gradient taken while a tape records: what its results are the derivatives of, for explanations."""
+        trace = local.trace
+        places = tuple([r._idx if r.__class__ is Tensor and r._trace is trace else None for r in result])
+        at = target._idx if isinstance(target, Value) and target._trace is trace else None
+        trace.grads.append((places, at, tuple([ref(s) for s in sources]), user_line(3)))
+
+    # -- answers ---------------------------------------------------------------------------------------------------------
+    def explain(self, target: Any, source: Any) -> Any:
+        """Why the gradient of ``target`` with respect to ``source`` is what it is; print it.
+
+        The path from source to target with the lines of your program, or, where the gradient is None, the reason and
+        the remedy. Changes nothing; works after a single-use tape was used up too. For a nest of sources, a list.
+
+        >>> import adjoint as ad
+        >>> x = ad.Variable(2.0)
+        >>> with ad.GradientTape() as tape:
+        ...     y = x * ad.stop_gradient(x * x)
+        >>> tape.explain(y, x).cause
+        'connected'
+        """
+        return hooks.inspector().explain(self, target, source)
+
+    def post_mortem(self, target: Any) -> Any:
+        """The first recorded operation behind ``target`` whose result is not finite while its inputs are; print it."""
+        return hooks.inspector().post_mortem(self, target)
+
+    def summary(self) -> Any:
+        """What the tape holds: operations and bytes, by line of your program; print it."""
+        return hooks.inspector().summary(self)
+
+    def derivation(self, target: Any, source: Any) -> Any:
+        """The derivative of ``target`` by ``source``, operation by operation, with the numbers; print it."""
+        return hooks.inspector().derivation(self, target, source)
+
+    def advise(self, loss: Any) -> Any:
+        """Likely mistakes in the program that computed ``loss``; print it."""
+        return hooks.inspector().advise(self, loss)
 
     @staticmethod
     def _seed(t: Any, c: Any) -> Any:
@@ -385,6 +441,10 @@ class GradientTape:
             raise ShapeError(complain("GradientTape.gradient", "each of output_gradients", f"of its target's shape "
                                       f"{t._spec.shape}", c._spec.shape))
         return c
+
+
+def _weakly(tape: GradientTape, target: Any, sources: Any) -> tuple[Any, ...]:
+    return ref(tape), ref(target) if isinstance(target, Value) else None, tuple([ref(s) for s in sources])
 
 
 def _line(where: tuple[Any, int]) -> str:
@@ -419,5 +479,15 @@ def _guard_numpy(value: Any) -> None:
                 "ad.stop_gradient(x) or x.numpy() if the cut is meant, or leave the tape first")
 
 
+def _looked(value: Any, how: str, out: Any) -> None:
+    if how == "bool()":
+        return                                           # a branch: the value itself goes nowhere
+    note = (ref(value), getattr(value, "_origin", None), how, user_line(3))
+    for tape in local.tapes:
+        if len(tape._looks) < 1000:
+            tape._looks.append((*note, len(tape._segments), local.trace.node.end))
+
+
+hooks.looked = _looked  # type: ignore[method-assign]
 hooks.guard_numpy = _guard_numpy  # type: ignore[method-assign]
 __all__ = ["GradientTape", "UnconnectedGradients"]

@@ -17,7 +17,7 @@ from .._graph import Node, Spec
 from .._runtime import _array as owned
 from .._runtime import plan_for
 from .._tensor import Tensor, Value, Variable
-from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, local, place, user_line
+from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, hooks, local, place, user_line
 from ..primitives.convert import convert
 from ..primitives.sampling import Draw, next_draw
 
@@ -279,7 +279,7 @@ def _call(traced: Traced, tensors: Any) -> Any:
     traced.calls += 1
     if traced.scratch.closures:
         made = _replayed(traced, tensors)
-    elif local.tapes or trace.scratch or trace.assigned or not traced.settled(tensors):
+    elif local.tapes or hooks.check is not None or trace.scratch or trace.assigned or not traced.settled(tensors):
         made = _inlined(traced, tensors)
     else:
         made = _run(traced, tensors)

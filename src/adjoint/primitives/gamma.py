@@ -213,23 +213,21 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 /
 
 
 def _density(a: Any, x: Any) -> Any:
-    """x^(a-1) exp(-x) / Gamma(a); for a >= 10 as sqrt(a / 2 pi) / x exp(-a h(m) - Stirling's rest), m = x / a - 1,
-    h(m) = m - log1p(m): large terms would cancel otherwise. Loader, Fast and accurate computation of binomial
+    """x^(a-1) exp(-x) / Gamma(a); for a >= 10 near the mode as sqrt(a / 2 pi) / x exp(-a h(m) - Stirling's rest),
+    m = x / a - 1, h(m) = m - log1p(m): large terms would cancel otherwise. Loader, Fast and accurate computation of binomial
     probabilities, 2000."""
     special = scipy_special()
     plain = np.exp(special.xlogy(a - 1.0, x) - x - special.gammaln(a))
-    large = (a >= 10.0) & (x > 0)
-    if not np.any(large):
+    near = (a >= 10.0) & (np.abs(x - a) < 0.4 * a)
+    if not np.any(near):
         return plain
-    b = np.where(large, a, 10.0)
-    m = (np.where(large, x, 10.0) - b) / b
+    b, c = np.where(near, a, 10.0), np.where(near, x, 10.0)
+    m = (c - b) / b
     v = m / (2.0 + m)
-    near = np.abs(m) < 0.4
-    w = np.where(near, v * v, 0.0)
-    series = m * v - 2.0 * v * w * horner(tuple(1.0 / (2 * k + 3) for k in range(12)), w)
-    h = np.where(near, series, m - np.log1p(m))
+    w = v * v
+    h = m * v - 2.0 * v * w * horner(tuple(1.0 / (2 * k + 3) for k in range(12)), w)
     rest = horner(_STIRLING, 1.0 / (b * b)) / b
-    return np.where(large, np.sqrt(b / (2.0 * pi)) / np.where(large, x, 1.0) * np.exp(-b * h - rest), plain)
+    return np.where(near, np.sqrt(b / (2.0 * pi)) / c * np.exp(-b * h - rest), plain)
 
 
 def _density_kernel(a: Any, x: Any, n: int) -> Any:

@@ -225,6 +225,36 @@ def _by_accumulator(f):
     return derivative
 
 
+def test_looking_at_values_inside_changes_nothing():
+    def f(x):
+        y = x * x
+        if float(y) > 1:
+            z = y * x
+            assert float(z) > 1
+            return z * x + y
+        return y
+
+    x = f64(2.0)                                         # f(x) = x^4 + x^2
+    assert float(ad.grad(f)(x)) == 36.0
+    assert float(ad.grad(ad.grad(f))(x)) == 50.0
+    assert float(ad.hvp(f, x, f64(1.0))) == 50.0
+    assert float(ad.hessian(f)(x)) == 50.0
+    assert float(ad.jvp(f, (x,), (f64(1.0),))[1]) == 36.0
+    for mode in ("forward", "reverse", "auto"):
+        assert float(ad.jacobian(f, mode=mode)(x)) == 36.0
+    w = x * 1.0
+    with ad.GradientTape(persistent=True) as tape:
+        tape.watch(w)
+        a = w * w
+        float(a)
+        b = a * w
+        float(b)
+        y = b * w + a
+    assert float(tape.gradient(y, w)) == 36.0
+    assert float(tape.gradient(y, a)) == 5.0
+    assert [float(g) for g in tape.gradient(y, [a, b, w])] == [5.0, 2.0, 36.0]
+
+
 # ----------------------------------------------------------------------------------------------------------------- vmap
 
 def rows(f, *xs):

@@ -241,6 +241,7 @@ class GradientTape:
         >>> tape.jacobian(y, x).tolist()
         [[2.0, 0.0], [0.0, 4.0]]
         """
+        self._check_unconnected("jacobian", unconnected_gradients)
         self._use("jacobian")
         flat = [sources] if isinstance(sources, Value) else _nest.flatten(sources)
         self._check("jacobian", target, flat)
@@ -254,6 +255,7 @@ class GradientTape:
         The first axis of both counts examples, and the target of an example may depend on its own source only. Raises
         ShapeError when the first axes differ.
         """
+        self._check_unconnected("batch_jacobian", unconnected_gradients)
         self._use("batch_jacobian")
         self._check("batch_jacobian", target, [source])
         a, b = target._spec.shape, source._spec.shape
@@ -262,6 +264,11 @@ class GradientTape:
                                       f"{a} and {b}"))
         found = _batch.batch_jacobian(self._spans(), self._watched, self._variables, target, source)
         return self._finish("batch_jacobian", source, [source], [found], unconnected_gradients, a, 1)
+
+    @staticmethod
+    def _check_unconnected(what: str, value: Any) -> None:
+        if value not in (UnconnectedGradients.NONE, UnconnectedGradients.ZERO):
+            raise ValueError(complain(f"GradientTape.{what}", "unconnected_gradients", "'none' or 'zero'", repr(value)))
 
     def _check(self, what: str, target: Any, sources: list[Any]) -> None:
         for label, t in [("the target", target), *[("each source", s) for s in sources]]:
@@ -275,8 +282,6 @@ class GradientTape:
                 skip: int = 0) -> Any:
         if not self._persistent:
             self._spend()
-        if unconnected not in (UnconnectedGradients.NONE, UnconnectedGradients.ZERO):
-            raise ValueError(complain(f"GradientTape.{what}", "unconnected_gradients", "'none' or 'zero'", repr(unconnected)))
         if unconnected == UnconnectedGradients.ZERO:
             found = [zeros_of(spec(shape + s._spec.shape[skip:], s._spec.dtype)) if r is None else r
                      for r, s in zip(found, flat)]

@@ -2,9 +2,9 @@
 import mpmath
 import numpy as np
 import pytest
-import registry
 
 import adjoint as ad
+import registry
 from adjoint import losses
 
 EPS = 1e-7

@@ -323,3 +323,25 @@ def test_memory_stays_flat():
             with open("/proc/self/statm") as file:
                 sizes.append(int(file.read().split()[1]) * 4096)
     assert max(sizes[1:]) - sizes[0] < 2_000_000
+
+
+@pytest.mark.parametrize("make", [
+    *CLASSES, lambda: ad.optim.Adam(ad.optim.schedules.ExponentialDecay(0.1, 3, 0.5), weight_decay=0.1),
+    lambda: ad.optim.SGD(0.1, momentum=0.9, global_clipnorm=0.5)])
+def test_in_a_traced_function(make):
+    """A step inside ad.function is the step outside, also where eager and traced steps take turns."""
+    variables, optimizers = [ad.Variable([1.0, 2.0]) for _ in range(2)], [make(), make()]
+    for k in range(2):
+        float(optimizers[k].iterations)
+    traced = ad.function(lambda: step(optimizers[0], variables[0]))
+    for n in range(8):
+        if n in (3, 4):
+            step(optimizers[0], variables[0])
+        else:
+            traced()
+        step(optimizers[1], variables[1])
+        if n == 5 and not optimizers[0]._schedule:
+            for o in optimizers:
+                o.learning_rate = 0.02
+    assert int(optimizers[0].iterations) == 8
+    np.testing.assert_allclose(variables[0].numpy(), variables[1].numpy(), rtol=2e-6)

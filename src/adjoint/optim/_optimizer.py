@@ -230,8 +230,10 @@ class Optimizer:
         elif not live:
             raise ValueError(f"{self.name}: no gradients provided for any variable: the list is empty")
         built = self._state_for(variables)
-        if not local.trace.scratch and variables[0]._pending is not None:
-            hooks.evaluate(variables[0]._pending)        # the step before this one ends here
+        if not local.trace.scratch:
+            for x in built.objects:
+                if x._pending is not None:               # the step before this one ends here
+                    hooks.evaluate(x._pending)
         self._step(built, live)
         steps = self._iterations.get()
         self._iterations.set(steps + 1 if steps.__class__ is int else add(steps, 1))

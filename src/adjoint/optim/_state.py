@@ -20,22 +20,26 @@ class Mirror:
     scalar inputs, so that a step count is no part of a plan's structure.
     """
 
-    __slots__ = ("_array", "_number", "_stale", "_variable")
+    __slots__ = ("_array", "_known", "_number", "_stale", "_variable")
 
     def __init__(self, value: float | int, dtype: Any, name: str) -> None:
         self._number = value
-        self._array: Any = np.asarray(value, dtype.np)
-        self._variable = Variable(0, trainable=False, name=name, dtype=dtype)
-        self._variable.assign(wrap(self._array))
+        self._variable = Variable(np.asarray(value, dtype.np), trainable=False, name=name)
+        self._array: Any = self._variable._value
         self._stale = False
+        self._known = False                              # whether somebody may hold the variable, or a traced function
 
     @property
     def variable(self) -> Variable:
-        """The Variable, up to date."""
+        """The Variable, up to date, now and after each step."""
+        self._known = True
         if self._stale:
             self._array = np.asarray(self._number, self._array.dtype)
-            self._variable.assign(wrap(self._array))
             self._stale = False
+            if local.trace.scratch:                      # what was set before a trace began is no part of the trace
+                self._variable._value = self._array
+            else:
+                self._variable.assign(wrap(self._array))
         return self._variable
 
     def get(self) -> Any:
@@ -56,8 +60,11 @@ class Mirror:
             return
         self._number = value
         self._stale = True
-        if self._variable._trace is not None or local.trace.scratch:
-            self.variable  # noqa: B018 (somebody reads the variable: it must follow now)
+        if local.trace.scratch:
+            self._variable.assign(wrap(np.asarray(value, self._array.dtype)))
+            self._stale = False
+        elif self._known or self._variable._pending is not None:
+            self.variable  # noqa: B018 (it must follow now)
 
 
 class Built:

@@ -43,8 +43,8 @@ from ..primitives.softmax import (
     sparse_softmax_cross_entropy_with_logits,
 )
 from ..primitives.special import sigmoid
-from ..primitives.transcendental import log, log1p, pow, sqrt, xlogy
-from ._primitives import BINARY, COUNT, CROSS, DIVERGENCE, LABELS
+from ..primitives.transcendental import log, pow, sqrt, xlogy
+from ._primitives import BINARY, COUNT, CROSS, DISTANCE, DIVERGENCE, LABELS
 
 __all__ = [
     "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy",
@@ -169,8 +169,8 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any, *, keras: bool = Fa
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any, *, keras: bool = False) -> Any:
     """mean((log(1 + y_true) - log(1 + y_pred))^2) over the last axis; values below 0 count as 0.
 
-    The difference of the logarithms is log1p((y_pred - y_true) / (1 + y_true)), which does not cancel where they are
-    near each other. (Keras replaces values below 1e-7, not below 0.)
+    The difference of the logarithms does not cancel where both are near each other. (Keras replaces values below 1e-7,
+    not below 0.)
 
     >>> import adjoint as ad
     >>> round(float(ad.losses.mean_squared_logarithmic_error([0.0], ad.constant([1.0]))), 4)
@@ -178,7 +178,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any, *, keras: bool = Fa
     """
     y, p = _pair("mean_squared_logarithmic_error", y_true, y_pred, keras)
     y, p = (where(greater_equal(x, 0), x, 0.0) for x in (y, p))
-    return _mean(square(log1p(divide(subtract(p, y), add(y, 1.0)))))
+    return _mean(square(record(DISTANCE.op(), y, p)))
 
 
 def huber(y_true: Any, y_pred: Any, delta: Any = 1.0, *, keras: bool = False) -> Any:

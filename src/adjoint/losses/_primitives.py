@@ -165,8 +165,10 @@ BINARY = Primitive(
 
 # -------------------------------------------------------------------------------------------------------------- Poisson
 
-def _log_of(y: Any, p: Any) -> Any:
-    return np.where(y == 0, 0.0, y * np.log(p))
+def _count_kernel(y: Any, p: Any) -> Any:
+    more = np.float64 if p.dtype.itemsize < 8 else np.longdouble
+    a, b = y.astype(more), p.astype(more)
+    return (b - np.where(a == 0, 0, a * np.log(b))).astype(p.dtype)
 
 
 COUNT_SLOPE = Primitive(
@@ -175,9 +177,24 @@ COUNT_SLOPE = Primitive(
     partials=lambda r, y, p: (negative(reciprocal(p)), xdivy(xdivy(y, p), p)), elementwise=True,
     domain=((0.0, 3.0), (0.2, 3.0)), oracle=lambda y, p: 1 - y / p, doc="(p - y) / p, and 1 where y is 0.")
 COUNT = Primitive(
-    "poisson_loss", elementwise_infer("poisson", ("f", "f"), "same"), wide(lambda y, p: p - _log_of(y, p)),
+    "poisson_loss", elementwise_infer("poisson", ("f", "f"), "same"), _count_kernel,
     partials=lambda r, y, p: (negative(log(p)), record(COUNT_SLOPE.op(), y, p)), elementwise=True,
     domain=((0.1, 3.0), (0.2, 3.0)), oracle=lambda y, p: p - y * np.log(p), doc="p - y log(p).")
+
+
+# ------------------------------------------------------------------------------------------------ distance of logarithms
+
+def _log1p_distance_kernel(y: Any, p: Any) -> Any:
+    """log1p(p) - log1p(y): by log1p of the quotient less 1 where that is small, else by the quotient's logarithm."""
+    ratio = (1.0 + p) / (1.0 + y)
+    near = (ratio > 0.5) & (ratio < 2.0)
+    return np.where(near, np.log1p(np.where(near, (p - y) / (1.0 + y), 0.0)), np.log(ratio))
+
+
+DISTANCE = Primitive(
+    "log1p_distance", elementwise_infer("log1p_distance", ("f", "f"), "same"), wide(_log1p_distance_kernel),
+    partials=lambda r, y, p: (negative(reciprocal(add(y, 1))), reciprocal(add(p, 1))), elementwise=True,
+    domain=((0.0, 3.0), (0.0, 3.0)), oracle=lambda y, p: np.log1p(p) - np.log1p(y), doc="log(1 + p) - log(1 + y).")
 
 
 # --------------------------------------------------------------------------------------------------------------- labels

@@ -12,7 +12,8 @@ from ._config import config
 from ._errors import AdjointError, TraceError
 from ._graph import Node
 from ._tensor import Tensor, wrap
-from ._trace import Trace, hooks, live, local, remember, taped, user_line
+from ._trace import ELSEWHERE, Trace, hooks, live, local, remember, taped, user_line
+from .engines import llvm as llvm_engine
 from .engines import numpy as numpy_engine
 from .passes import optimize
 from .plan.program import Program, extract
@@ -43,7 +44,7 @@ class Plan:
 
 
 engines: dict[str, Callable[[Program], Run]] = {
-    "auto": numpy_engine.build, "numpy": numpy_engine.build, "llvm": numpy_engine.build}
+    "auto": numpy_engine.build, "numpy": numpy_engine.build, "llvm": llvm_engine.build}
 
 
 def plan_for(node: Node, outputs: tuple[int, ...]) -> Plan:
@@ -97,6 +98,8 @@ def settle(trace: Trace) -> None:
             t._value = value if value.__class__ is _ndarray and value.base is None else _array(value)
             if past is not None:
                 t._origin = (record, t._idx, memory)
+            else:
+                t._origin = ELSEWHERE
             t._trace = None
         if wanting:
             for t in pending:

@@ -1,0 +1,174 @@
+"""The engine that compiles: fused units as native functions, between the NumPy kernels of what has no lowering."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..._config import config
+from ...plan.fusion import Fused, Unit, fuse
+from ...plan.program import Instr, Program
+from .. import numpy as numpy_engine
+from .emit import UnitWriter
+from .native import Compiler, Unavailable, compiler
+
+Run = Callable[[list[Any]], list[Any]]
+_LONGEST = 2000                                          # operations: compiling takes more than proportional time
+_PATIENCE = 8                                            # refusals after which a plan stays with NumPy
+
+
+def build(program: Program) -> Run:
+    """A function from the trace's inputs to the results."""
+    if len(program.instrs) > _LONGEST:
+        return numpy_engine.build(program)
+    try:
+        native = compiler()
+    except Unavailable as error:
+        config.note = f"The compiled engine is not available, everything runs through NumPy: {error}"
+        return numpy_engine.build(program)
+    fused = fuse(program)
+    if not any(part.__class__ is Unit for part in fused.parts):
+        return numpy_engine.build(program)
+    return _Plan(native, fused).run
+
+
+class _Plan:
+    """One generated Python function: calls of units and of kernels, and the arrays between them."""
+
+    def __init__(self, native: Compiler, fused: Fused) -> None:
+        self.native, self.fused, self.program = native, fused, fused.program
+        self.names: dict[str, Any] = {"_quiet": numpy_engine._QUIET, "_set": numpy_engine._set_errors,
+                                      "_reset": numpy_engine._reset_errors, "empty": np.empty, "u1": np.dtype(np.uint8)}
+        self.scalars = {v for v, kind, _ in self.program.inputs if kind == "scalar"}
+        self.refusals = 0
+        self.plain: Run | None = None
+        self.careful: Run | None = None
+        self.fast: Run = self._generate()
+
+    def run(self, inputs: list[Any]) -> list[Any]:
+        if self.plain is not None:
+            return self.plain(inputs)
+        try:
+            return self.fast(inputs)
+        except Exception:
+            if self.careful is None:
+                self.careful = numpy_engine.interpret(self.program)
+            return self.careful(inputs)                  # again, to say which operation failed
+
+    def _generate(self) -> Run:
+        program, specs, names = self.program, self.program.specs, self.names
+        body: list[str] = []
+        for v, kind, at in program.inputs:
+            if kind == "scalar":
+                names[f"s{v}"] = specs[v].dtype.np.type
+                body.append(f"v{v} = s{v}(i[{at}])")
+            else:
+                body.append(f"v{v} = i[{at}]")
+        outside = set(program.outputs)
+        for part in self.fused.parts:
+            outside.update(part.args)
+        views = {i.outs[0]: i for part in self.fused.parts if part.__class__ is Unit
+                 for i in part.instrs if i.outs[0] in part.names}
+        steps = 0
+        for instr in program.instrs:                     # constants that a kernel or the user needs as arrays
+            v = instr.outs[0]
+            if v in self.fused.constants and v not in views:
+                constant = numpy_engine.constant_of(program, instr)
+                if constant is not None:
+                    names[f"v{v}"] = constant
+                elif v in outside:
+                    names[f"k{v}"] = numpy_engine.bound(instr)
+                    body.append(f"v{v} = k{v}()")
+        rows = _dead(self.fused)
+        for n, part in enumerate(self.fused.parts):
+            if isinstance(part, Unit):
+                body += self._unit(n, part)
+                for v in part.names:
+                    body.append(f"v{v} = v{part.names[v]}.reshape({specs[v].shape})") if self._seen(v, part) else None
+            else:
+                steps += 1
+                names[f"k{n}"] = numpy_engine.bound(part)
+                left = ", ".join(f"v{v}" for v in part.outs) + ("," if len(part.outs) > 1 else "")
+                body.append(f"{left} = k{n}({', '.join(f'v{a}' for a in part.args)})")
+            gone = [f"v{v}" for v in rows[n] if specs[v].size > 1024]
+            if gone:
+                body.append(f"del {', '.join(gone)}")
+        result = f"[{', '.join(f'v{v}' for v in program.outputs)}]"
+        if steps:
+            lines = ["def run(i):", " before = _set(_quiet)", " try:", *[f"  {row}" for row in body], f"  return {result}",
+                     " finally:", "  _reset(before)"]
+        else:
+            lines = ["def run(i):", *[f" {row}" for row in body], f" return {result}"]
+        exec(compile("\n".join(lines), "<adjoint plan>", "exec"), names)
+        return names["run"]  # type: ignore[no-any-return]
+
+    def _seen(self, v: int, unit: Unit) -> bool:
+        """Whether a view is needed as an array of its own."""
+        return v in self.program.outputs or any(v in part.args for part in self.fused.parts if part is not unit)
+
+    def _unit(self, n: int, unit: Unit) -> list[str]:
+        specs, names = self.program.specs, self.names
+        writer = UnitWriter(unit, specs, self.fused.constants, "body")
+        body = writer.write()
+        scratch = writer.scratch
+        text = self.native.entry(body, [(specs[v], v in self.scalars) for v in unit.args], len(unit.results), scratch > 0)
+        text += "\n" + "\n".join(sorted(writer.w.intrinsics)) + "\nattributes #0 = { nounwind noinline }\n"
+        names[f"u{n}"] = self.native.function("unit", text)
+        names[f"w{n}"] = _Slow(self, unit, names[f"u{n}"], scratch)
+        rows = []
+        for v in unit.results:
+            names[f"d{v}"] = specs[v].dtype.np
+            rows.append(f"v{v} = empty({specs[v].shape}, d{v})")
+        args = [f"v{v}" for v in (*unit.args, *unit.results)]
+        if scratch:
+            args.append(f"empty({scratch}, u1)")
+        given = ", ".join(f"v{v}" for v in unit.args)
+        left = ", ".join(f"v{v}" for v in unit.results)
+        rows.append(f"if u{n}({', '.join(args)}) is not None: [{left}] = w{n}({given})")
+        return rows
+
+
+class _Slow:
+    """A unit whose arguments were not as the compiled code needs them, or that refused an element."""
+
+    def __init__(self, plan: _Plan, unit: Unit, function: Callable[..., Any], scratch: int) -> None:
+        self.plan, self.unit, self.function, self.scratch = plan, unit, function, scratch
+        self.kernels: Run | None = None
+
+    def __call__(self, *args: Any) -> list[Any]:
+        plan, unit = self.plan, self.unit
+        specs = plan.program.specs
+        fit = [a if v in plan.scalars else np.require(a, specs[v].dtype.np, "CA").reshape(specs[v].shape)
+               for v, a in zip(unit.args, args)]
+        made = [np.empty(specs[v].shape, specs[v].dtype.np) for v in unit.results]
+        more = [np.empty(self.scratch, np.uint8)] if self.scratch else []
+        if not all(a is b for a, b in zip(args, fit)) and self.function(*fit, *made, *more) is None:
+            return made
+        plan.refusals += 1
+        if plan.refusals > _PATIENCE:
+            plan.plain = numpy_engine.build(plan.program)
+        if self.kernels is None:
+            inputs = [(v, "scalar" if v in plan.scalars else "tensor", k) for k, v in enumerate(unit.args)]
+            fused = {i.outs[0] for i in unit.instrs}
+            constants = [i for i in plan.program.instrs if i.outs[0] in plan.fused.constants and i.outs[0] not in fused]
+            self.kernels = numpy_engine.build(Program(inputs, constants + unit.instrs, unit.results, specs))
+        return self.kernels(list(args))
+
+
+def _dead(fused: Fused) -> list[list[int]]:
+    """For each part the values that nobody needs after it."""
+    shared = {v: a for part in fused.parts if isinstance(part, Unit) for v, a in part.names.items()}
+    seen = set(fused.program.outputs) | set(fused.constants)
+    rows: list[list[int]] = []
+    for part in reversed(fused.parts):
+        own = part.results if isinstance(part, Unit) else part.outs
+        values = dict.fromkeys((*part.args, *own))
+        row = [v for v in values if v not in seen and v not in shared and v not in shared.values()]
+        seen.update(values)
+        rows.append(row)
+    rows.reverse()
+    return rows
+
+
+__all__ = ["Instr", "build"]

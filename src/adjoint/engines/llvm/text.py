@@ -1,0 +1,148 @@
+"""Expressions of the scalar vocabulary as lines of LLVM's language."""
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from ..._scalar import BITS, Expr
+
+TYPE = {"b": "i1", "f32": "float", "f64": "double", **{f"{k}{n}": f"i{n}" for k in "iu" for n in (8, 16, 32, 64)}}
+MEMORY = {**TYPE, "b": "i8"}
+SIZE = {t: max(1, n // 8) for t, n in BITS.items()}
+
+_FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+_INTRINSIC = {"sqrt": "sqrt", "floor": "floor", "rint": "rint", "trunc": "trunc", "abs": "fabs", "copysign": "copysign",
+              "fma": "fma"}
+_COMPARE = {"lt": ("olt", "slt", "ult"), "le": ("ole", "sle", "ule"), "eq": ("oeq", "eq", "eq"), "ne": ("une", "ne", "ne")}
+
+
+def number(value: Any, type: str) -> str:
+    """A constant."""
+    if type == "f32":
+        value = struct.unpack("f", struct.pack("f", value))[0] if math.isfinite(value) and abs(value) < 3.5e38 else (
+            math.copysign(math.inf, value) if value == value else value)
+    if type in ("f32", "f64"):
+        if value != value:
+            return "0x7FF8000000000000"
+        return f"0x{struct.unpack('>Q', struct.pack('>d', value))[0]:016X}"
+    if type == "b":
+        return "true" if value else "false"
+    return str(int(value))
+
+
+class Writer:
+    """Lines of one function, with fresh names and the intrinsics that were used."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.intrinsics: set[str] = set()
+        self._count = 0
+
+    def fresh(self, prefix: str = "t") -> str:
+        self._count += 1
+        return f"%{prefix}{self._count}"
+
+    def add(self, line: str) -> None:
+        self.lines.append("  " + line)
+
+    def set(self, right: str) -> str:
+        name = self.fresh()
+        self.lines.append(f"  {name} = {right}")
+        return name
+
+    def label(self, name: str) -> None:
+        self.lines.append(f"{name}:")
+
+    def call(self, base: str, type: str, *args: str) -> str:
+        t = TYPE[type]
+        suffix = {"float": "f32", "double": "f64"}.get(t, t)
+        name = f"llvm.{base}.{suffix}"
+        more = ", i1" if base == "abs" else ""
+        self.intrinsics.add(f"declare {t} @{name}({', '.join([t] * len(args))}{more})")
+        return self.set(f"call {t} @{name}({', '.join(f'{t} {a}' for a in args)}{', i1 false' if base == 'abs' else ''})")
+
+    def load(self, pointer: str, type: str) -> str:
+        got = self.set(f"load {MEMORY[type]}, ptr {pointer}, align {SIZE[type]}")
+        return self.set(f"icmp ne i8 {got}, 0") if type == "b" else got
+
+    def store(self, value: str, pointer: str, type: str) -> None:
+        if type == "b":
+            value = self.set(f"zext i1 {value} to i8")
+        self.add(f"store {MEMORY[type]} {value}, ptr {pointer}, align {SIZE[type]}")
+
+    def expressions(self, results: list[Expr], leaf: Callable[[Expr], str]) -> list[str]:
+        """Write out what ``results`` need, each expression once; ``leaf`` gives the names of inputs."""
+        known: dict[Expr, str] = {}
+        stack = list(reversed(results))
+        while stack:
+            e = stack[-1]
+            if e in known:
+                stack.pop()
+                continue
+            missing = [a for a in e.args if a not in known]
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            known[e] = self._one(e, [known[a] for a in e.args], leaf)
+            stack.pop()
+        return [known[e] for e in results]
+
+    def _one(self, e: Expr, a: list[str], leaf: Callable[[Expr], str]) -> str:
+        op, type = e.op, e.type
+        t = TYPE[type]
+        if op == "const":
+            return number(e.value, type)
+        if op == "input":
+            return leaf(e)
+        floating = type[0] == "f"
+        if op in _FLOAT:
+            if floating:
+                return self.set(f"{_FLOAT[op]} {t} {a[0]}, {a[1]}")
+            return self.set(f"{op} {t} {a[0]}, {a[1]}")
+        if op == "neg":
+            return self.set(f"fneg {t} {a[0]}") if floating else self.set(f"sub {t} 0, {a[0]}")
+        if op == "abs" and not floating:
+            return self.call("abs", type, a[0])
+        if op in _INTRINSIC:
+            return self.call(_INTRINSIC[op], type, *a)
+        if op in _COMPARE:
+            of = e.args[0].type
+            names = _COMPARE[op]
+            if of[0] == "f":
+                return self.set(f"fcmp {names[0]} {TYPE[of]} {a[0]}, {a[1]}")
+            return self.set(f"icmp {names[1] if of[0] == 'i' else names[2]} {TYPE[of]} {a[0]}, {a[1]}")
+        if op in ("and", "or", "xor", "shl"):
+            return self.set(f"{op} {t} {a[0]}, {a[1]}")
+        if op == "shr":
+            return self.set(f"lshr {t} {a[0]}, {a[1]}")
+        if op == "not":
+            return self.set(f"xor {t} {a[0]}, {'true' if type == 'b' else -1}")
+        if op == "select":
+            return self.set(f"select i1 {a[0]}, {t} {a[1]}, {t} {a[2]}")
+        if op == "bitcast":
+            return self.set(f"bitcast {TYPE[e.args[0].type]} {a[0]} to {t}") if TYPE[e.args[0].type] != t else a[0]
+        if op == "convert":
+            return self.convert(a[0], e.args[0].type, type)
+        raise AssertionError(op)
+
+    def convert(self, x: str, source: str, target: str) -> str:
+        a, b = TYPE[source], TYPE[target]
+        if source == target:
+            return x
+        if target == "b":
+            return self.set(f"fcmp une {a} {x}, 0.0") if source[0] == "f" else self.set(f"icmp ne {a} {x}, 0")
+        if source[0] == "f" and target[0] == "f":
+            return self.set(f"{'fpext' if source == 'f32' else 'fptrunc'} {a} {x} to {b}")
+        if source[0] == "f":
+            return self.set(f"{'fptoui' if target[0] == 'u' else 'fptosi'} {a} {x} to {b}")
+        if target[0] == "f":
+            return self.set(f"{'sitofp' if source[0] == 'i' else 'uitofp'} {a} {x} to {b}")
+        m, n = BITS[source], BITS[target]
+        if m == n:
+            return x
+        return self.set(f"{'trunc' if m > n else 'sext' if source[0] == 'i' else 'zext'} {a} {x} to {b}")
+
+
+__all__ = ["MEMORY", "SIZE", "TYPE", "Writer", "number"]

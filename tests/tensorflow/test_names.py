@@ -91,13 +91,14 @@ def test_modules_import(module: str) -> None:
 
 
 def test_from_imports() -> None:
-    from adjoint.tensorflow import keras
     from adjoint.tensorflow.keras import backend as K
     from adjoint.tensorflow.keras import losses, optimizers
     from adjoint.tensorflow.keras.losses import MeanSquaredError
     from adjoint.tensorflow.keras.optimizers import Adam
     from adjoint.tensorflow.keras.optimizers.schedules import ExponentialDecay
     from adjoint.tensorflow.math import log
+
+    from adjoint.tensorflow import keras
 
     assert keras.losses is losses
     assert optimizers.Adam is Adam

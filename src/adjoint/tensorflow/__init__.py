@@ -16,9 +16,30 @@ import sys as _sys
 from typing import Any as _Any
 
 from .. import _config
-from . import (
-    _arrays, _checks, _control, _errors, _function, _indexing, _initializers, _keras, _linalg, _losses, _maths, _metrics,
-    _module, _nesting, _nn, _numpy, _optimizers, _print, _random, _search, _tables, _types,
+from . import (  # noqa: F401
+    _arrays,
+    _checks,
+    _control,
+    _errors,
+    _function,
+    _indexing,
+    _initializers,
+    _keras,
+    _linalg,
+    _losses,
+    _maths,
+    _methods,
+    _metrics,
+    _module,
+    _nesting,
+    _nn,
+    _numpy,
+    _optimizers,
+    _print,
+    _random,
+    _search,
+    _tables,
+    _types,
 )
 from ._bind import TABLE as _TABLE
 from ._bind import absent as _absent
@@ -27,11 +48,12 @@ from ._bind import make_faces as _make_faces
 _config.config.spelling = "tf"
 globals().update(_TABLE[""])
 _make_faces(__name__, """
-    math nn random linalg errors nest losses optimizers optimizers.schedules optimizers.legacy initializers metrics dtypes
-    autodiff bitwise debugging random.experimental config config.experimental config.optimizer config.threading experimental experimental.numpy
-    keras keras.losses keras.optimizers keras.optimizers.schedules keras.optimizers.legacy keras.activations
-    keras.initializers keras.metrics keras.utils keras.backend keras.random keras.regularizers keras.layers keras.models
-    keras.datasets keras.callbacks keras.applications keras.preprocessing data train saved_model
+    math nn random linalg errors nest losses optimizers optimizers.schedules optimizers.legacy initializers metrics
+    dtypes autodiff bitwise debugging random.experimental config config.experimental config.optimizer
+    config.threading experimental experimental.numpy keras keras.losses keras.optimizers keras.optimizers.schedules
+    keras.optimizers.legacy keras.activations keras.initializers keras.metrics keras.utils keras.backend
+    keras.random keras.regularizers keras.layers keras.models keras.datasets keras.callbacks keras.applications
+    keras.preprocessing data train saved_model
 """)
 __version__ = "2.21.0"
 

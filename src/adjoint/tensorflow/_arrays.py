@@ -13,7 +13,7 @@ from .._dtypes import as_dtype
 from .._errors import ArgumentError, DtypeError, NotSupportedError, ShapeError, complain
 from .._tensor import Tensor, Value, Variable
 from ..primitives._make import broadcast_shapes, normalize_axis
-from ._bind import public, put
+from ._bind import public
 from ._errors import ConversionError
 from ._types import TensorShape
 
@@ -392,7 +392,7 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Any:
 @public("repeat")
 def repeat(input: Any, repeats: Any, axis: Any = None, name: str | None = None) -> Any:
     """Each element along an axis (of the flattened tensor by default) repeated."""
-    counts = repeats if repeats.__class__ is int else np.asarray(repeats)
+    counts: Any = repeats if repeats.__class__ is int else np.asarray(repeats)
     if counts.__class__ is not int and counts.ndim == 0:
         counts = int(counts)
     return ad.repeat(tensor(input), counts, axis=ints(axis))

@@ -90,6 +90,14 @@ def generate(name: str, signature: str, call: str, target: Any) -> Any:
     return function
 
 
+class StandsFor(type):
+    """The type of a class whose instances are those of another class too, named in its ``_stands_for``."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        wide = cls.__dict__.get("_stands_for")
+        return type.__instancecheck__(cls, instance) or wide is not None and isinstance(instance, wide)
+
+
 # ------------------------------------------------------------------------------------------------ names that are not there
 
 class Face(types.ModuleType):

@@ -72,16 +72,20 @@ class Function:
         if len(args) != len(signature):
             raise TypeError(f"{self.__name__}: takes {len(signature)} arguments, as input_signature says, got {len(args)}")
 
-        def fit(spec: Any, value: Any) -> Any:
-            if not isinstance(spec, TensorSpec):
-                return value
-            t = value if isinstance(value, Value) else ad.constant(value, dtype=spec.dtype)
-            if not spec.is_compatible_with(t):
-                raise SignatureError(f"{self.__name__}: an argument must be of {spec}, as input_signature says, got shape "
-                                     f"{tuple(t.shape)} and dtype {t.dtype.name}")
-            return t
+        return tuple(self._fit(spec, value) for spec, value in zip(signature, args))
 
-        return tuple(_nest.map_structure(fit, spec, value) for spec, value in zip(signature, args))
+    def _fit(self, spec: Any, value: Any) -> Any:
+        if isinstance(spec, dict):
+            return {k: self._fit(spec[k], value[k]) for k in spec}
+        if isinstance(spec, (list, tuple)):
+            return type(spec)([self._fit(s, v) for s, v in zip(spec, value, strict=True)])
+        if not isinstance(spec, TensorSpec):
+            return value
+        t = value if isinstance(value, Value) else ad.constant(value, dtype=spec.dtype)
+        if not spec.is_compatible_with(t):
+            raise SignatureError(f"{self.__name__}: an argument must be of {spec}, as input_signature says, got shape "
+                                 f"{tuple(t.shape)} and dtype {t.dtype.name}")
+        return t
 
     @staticmethod
     def _as_tensors(result: Any) -> Any:

@@ -194,7 +194,7 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
     limit = tensor(clip_norm, total.dtype)
     scale = limit * ad.minimum(ad.reciprocal(total), ad.reciprocal(limit))
     scale = ad.where(ad.isfinite(total), scale, total - total)
-    clipped = []
+    clipped: list[Any] = []
     for t in items:
         if t is None:
             clipped.append(None)

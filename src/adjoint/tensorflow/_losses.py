@@ -11,7 +11,7 @@ import adjoint as ad
 from .. import losses
 from .._tensor import Value
 from ._arrays import tensor
-from ._bind import put
+from ._bind import StandsFor, public, put
 
 _FUNCTIONS = """
     binary_crossentropy
@@ -67,10 +67,12 @@ for _name in _CLASSES.split():
     _enter(_name, type(_name, (_base,), {"_keras": True, "__doc__": _base.__doc__, "__module__": __name__}))
 
 
-class Loss(losses.Loss):
+@public("keras.losses.Loss losses.Loss keras.Loss")
+class Loss(losses.Loss, metaclass=StandsFor):
     """Base of the losses: a subclass defines ``call(y_true, y_pred)``; calling it reduces and weights the result."""
 
     _keras = True
+    _stands_for = losses.Loss
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None) -> None:
         if name in ("sum", "none", "sum_over_batch_size", "auto", "mean"):
@@ -80,16 +82,6 @@ class Loss(losses.Loss):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         return super().__call__(y_true if isinstance(y_true, (Value, list, tuple, dict)) else tensor(y_true),
                                 y_pred if isinstance(y_pred, (Value, list, tuple, dict)) else tensor(y_pred), sample_weight)
-
-
-class _AnyLoss(type):
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return type.__instancecheck__(cls, instance) or cls is _LOSS[0] and isinstance(instance, losses.Loss)
-
-
-_LOSS: list[Any] = [None]
-Loss = _LOSS[0] = _AnyLoss("Loss", (Loss,), {"__doc__": Loss.__doc__, "__module__": __name__})  # type: ignore[misc]
-put("keras.losses.Loss losses.Loss keras.Loss", Loss)
 
 
 class Reduction:

@@ -2,18 +2,18 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import adjoint as ad
 
-from .. import _dtypes, _nest
+from .. import _dtypes
 from .._dtypes import as_dtype
-from .._errors import ArgumentError, DtypeError, NotSupportedError, ShapeError, complain
+from .._errors import DtypeError, NotSupportedError, ShapeError, complain
 from .._tensor import Value
 from ..primitives._make import normalize_axis
-from ._arrays import _alike, ints, shape_of, tensor
+from ._arrays import _alike, ints, tensor
 from ._bind import public, put
 
 int32, int64, float32, float64, bool_ = (
@@ -51,7 +51,7 @@ def _logical(name: str) -> Any:
     def function(x: Any, y: Any, name: str | None = name) -> Any:
         return op(_truth(x), _truth(y))
 
-    op = getattr(ad, name, None)
+    op: Any = getattr(ad, name)
     function.__name__, function.__doc__ = name, getattr(op, "__doc__", "")
     return function
 

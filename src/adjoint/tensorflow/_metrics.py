@@ -102,7 +102,9 @@ class Sum(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         v = ad.cast(tensor(values), float32)
-        self.total.assign_add(ad.stop_gradient(ad.sum(v if sample_weight is None else v * ad.cast(tensor(sample_weight), float32))))
+        if sample_weight is not None:
+            v = v * ad.cast(tensor(sample_weight), float32)
+        self.total.assign_add(ad.stop_gradient(ad.sum(v)))
 
     def result(self) -> Any:
         return self.total.read_value()
@@ -250,7 +252,7 @@ class _Counted(Metric):
             self.counts[k].assign_add(ad.sum(hit * w))
 
     def result(self) -> Any:
-        first, *rest = (self.counts[k].read_value() for k in self._part)
+        first, *rest = [ad.identity(self.counts[k]) for k in self._part]
         return ad.divide_no_nan(first, first + rest[0]) if rest else first
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from .. import _nest
 from ._bind import public
 
+
 @public("nest.flatten")
 def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
     """The leaves of a nest in order; dicts by sorted key."""

@@ -185,9 +185,8 @@ def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | 
 def dropout(x: Any, rate: Any, noise_shape: Any = None, seed: Any = None, name: str | None = None) -> Any:
     """Elements set to 0 with probability ``rate``, the others divided by 1 - rate."""
     t = _floating("dropout", x)
-    if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-        if not hasattr(rate, "dtype"):
-            raise ValueError(f"`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate={rate}")
+    if not hasattr(rate, "dtype") and (not isinstance(rate, (int, float)) or not 0 <= rate < 1):
+        raise ValueError(f"`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate={rate}")
     if isinstance(rate, (int, float)) and rate == 0:
         return t
     shape = tuple(t.shape) if noise_shape is None else tuple(n if n is not None else t.shape[k]

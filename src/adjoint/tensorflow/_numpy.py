@@ -8,21 +8,22 @@ import numpy as np
 import adjoint as ad
 
 from .. import _dtypes
-from ..numpy_protocol import _OTHER_NAMES, _matching
 from .._tensor import Tensor
+from ..numpy_protocol import _OTHER_NAMES, _matching
 from ._bind import put
 
 _NAMES = """
-    abs absolute add all allclose amax amin angle any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax
-    argmin argsort around array array_equal asanyarray asarray atleast_1d atleast_2d atleast_3d average bitwise_and bitwise_not
-    bitwise_or bitwise_xor broadcast_arrays broadcast_to cbrt ceil clip concatenate conj conjugate cos cosh count_nonzero cross
-    cumprod cumsum deg2rad diag diagonal diff divide dot dstack einsum empty empty_like equal exp exp2 expand_dims expm1 eye fabs
-    fix flip fliplr flipud float_power floor floor_divide full full_like greater greater_equal hstack hypot identity imag inner
-    isclose isfinite isinf isnan kron less less_equal linspace log log10 log1p log2 logaddexp logical_and logical_not logical_or
-    logical_xor matmul max maximum mean meshgrid min minimum mod moveaxis multiply negative nextafter nonzero not_equal ones
-    ones_like outer pad positive power prod ptp rad2deg ravel real reciprocal remainder repeat reshape roll rot90 round sign signbit
-    sin sinc sinh sort split sqrt square squeeze stack std subtract sum swapaxes take take_along_axis tan tanh tensordot tile trace
-    transpose tri tril triu true_divide var vdot vstack where zeros zeros_like
+    abs absolute add all allclose amax amin angle any append arange arccos arccosh arcsin arcsinh arctan arctan2
+    arctanh argmax argmin argsort around array array_equal asanyarray asarray atleast_1d atleast_2d atleast_3d
+    average bitwise_and bitwise_not bitwise_or bitwise_xor broadcast_arrays broadcast_to cbrt ceil clip concatenate
+    conj conjugate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagonal diff divide dot dstack einsum
+    empty empty_like equal exp exp2 expand_dims expm1 eye fabs fix flip fliplr flipud float_power floor floor_divide
+    full full_like greater greater_equal hstack hypot identity imag inner isclose isfinite isinf isnan kron less
+    less_equal linspace log log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor matmul max
+    maximum mean meshgrid min minimum mod moveaxis multiply negative nextafter nonzero not_equal ones ones_like
+    outer pad positive power prod ptp rad2deg ravel real reciprocal remainder repeat reshape roll rot90 round sign
+    signbit sin sinc sinh sort split sqrt square squeeze stack std subtract sum swapaxes take take_along_axis tan
+    tanh tensordot tile trace transpose tri tril triu true_divide var vdot vstack where zeros zeros_like
 """
 
 

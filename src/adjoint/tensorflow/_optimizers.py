@@ -12,15 +12,18 @@ from .._tensor import Value, Variable
 from ..optim import _clip, schedules
 from . import _initializers
 from ._arrays import tensor
-from ._bind import put
+from ._bind import StandsFor, public, put
 
 FOUND: dict[str, Any] = {}
 
 # --------------------------------------------------------------------------------------------------------------- schedules
 
 
-class LearningRateSchedule(schedules.LearningRateSchedule):
+@public("keras.optimizers.schedules.LearningRateSchedule optimizers.schedules.LearningRateSchedule")
+class LearningRateSchedule(schedules.LearningRateSchedule, metaclass=StandsFor):
     """Base of the schedules: called with a step, they give the rate as a float32 tensor."""
+
+    _stands_for = schedules.LearningRateSchedule
 
     def __call__(self, step: Any) -> Any:
         raise NotImplementedError(f"Learning rate schedule '{type(self).__name__}' must override `__call__(self, step)`.")
@@ -45,23 +48,6 @@ def _schedule(name: str) -> type:
 for _name in ("CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay",
               "PolynomialDecay"):
     _schedule(_name)
-
-
-class _AnySchedule(type):
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return type.__instancecheck__(cls, instance) or cls is _BASES.get("schedule") and isinstance(
-            instance, schedules.LearningRateSchedule)
-
-
-class _AnyOptimizer(type):
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return type.__instancecheck__(cls, instance) or cls is _BASES.get("optimizer") and isinstance(instance, optim.Optimizer)
-
-
-_BASES: dict[str, Any] = {}
-LearningRateSchedule = _BASES["schedule"] = _AnySchedule(  # type: ignore[misc]
-    "LearningRateSchedule", (LearningRateSchedule,), {"__doc__": LearningRateSchedule.__doc__, "__module__": __name__})
-put("keras.optimizers.schedules.LearningRateSchedule optimizers.schedules.LearningRateSchedule", LearningRateSchedule)
 
 
 class _Rate:
@@ -153,12 +139,16 @@ for _name in ("SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "
     _optimizer(_name)
 
 
-class Optimizer(_Names, optim.Optimizer):
+@public("keras.optimizers.Optimizer optimizers.Optimizer keras.Optimizer keras.optimizers.legacy.Optimizer "
+        "optimizers.legacy.Optimizer")
+class Optimizer(_Names, optim.Optimizer, metaclass=StandsFor):
     """Base of one's own optimizers: a subclass defines ``update_step(gradient, variable, learning_rate)``.
 
     ``build(variables)`` makes its state, with ``add_variable_from_reference``. The older form is there too:
     ``_create_slots(variables)`` with ``add_slot``, and ``_resource_apply_dense(gradient, variable)``.
     """
+
+    _stands_for = optim.Optimizer
 
     def __init__(self, learning_rate: Any = 0.001, weight_decay: Any = None, clipnorm: Any = None, clipvalue: Any = None,
                  global_clipnorm: Any = None, use_ema: bool = False, ema_momentum: float = 0.99,
@@ -278,12 +268,6 @@ class Optimizer(_Names, optim.Optimizer):
     def assign_sub(variable: Variable, value: Any) -> None:
         """Subtract from a variable."""
         variable.assign_sub(value)
-
-
-Optimizer = _BASES["optimizer"] = _AnyOptimizer(  # type: ignore[misc]
-    "Optimizer", (Optimizer,), {"__doc__": Optimizer.__doc__, "__module__": __name__})
-put("keras.optimizers.Optimizer optimizers.Optimizer keras.Optimizer keras.optimizers.legacy.Optimizer "
-    "optimizers.legacy.Optimizer", Optimizer)
 
 
 def get(identifier: Any) -> Any:

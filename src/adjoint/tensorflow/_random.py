@@ -229,9 +229,10 @@ _global: list[Generator | None] = [None]
 @public("random.get_global_generator random.experimental.get_global_generator")
 def get_global_generator() -> Generator:
     """The generator that programs share."""
-    if _global[0] is None:
-        _global[0] = Generator.from_seed(_state[0]) if _state[0] else Generator()
-    return _global[0]
+    found = _global[0]
+    if found is None:
+        found = _global[0] = Generator.from_seed(_state[0]) if _state[0] else Generator()
+    return found
 
 
 @public("random.set_global_generator random.experimental.set_global_generator")

@@ -12,7 +12,7 @@ from .. import _dtypes, _tensor
 from .._dtypes import as_dtype
 from .._errors import DtypeError, ShapeError, complain
 from .._tensor import Tensor, Value, Variable
-from ._bind import public, put
+from ._bind import StandsFor, public, put
 from ._errors import ElementError
 
 # ---------------------------------------------------------------------------------------------------------------- dtypes
@@ -35,17 +35,11 @@ def named_dtype(type_value: Any) -> Any:
 
 # ---------------------------------------------------------------------------------------------------------------- shapes
 
-class _ShapeType(type):
-    """A tensor's own shape is an instance of TensorShape too."""
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, _tensor.Shape)
-
-
 @public("TensorShape")
-class TensorShape(_tensor.Shape, metaclass=_ShapeType):
+class TensorShape(_tensor.Shape, metaclass=StandsFor):
     """A shape, in which dimensions (None) or all of it (``TensorShape(None)``) may be unknown."""
 
+    _stands_for = _tensor.Shape
     _unknown: bool
 
     def __new__(cls, dims: Any) -> TensorShape:
@@ -165,7 +159,7 @@ class TensorArray:
         self.handle = self.flow = None
 
     def _element(self, value: Any, what: str) -> Any:
-        t = value if isinstance(value, Value) else ad.constant(value, self.dtype)
+        t: Any = value if isinstance(value, Value) else ad.constant(value, self.dtype)
         if t.dtype is not self.dtype:
             raise _wrong_dtype(what, self.dtype, t.dtype)
         if self._infer and not self.element_shape.is_compatible_with(t.shape):
@@ -222,7 +216,7 @@ class TensorArray:
 
     def unstack(self, value: Any, name: str | None = None) -> TensorArray:
         """Replace the elements by the slices of ``value`` along its first axis."""
-        t = value if isinstance(value, Value) else ad.constant(value, self.dtype)
+        t: Any = value if isinstance(value, Value) else ad.constant(value, self.dtype)
         if len(t) > len(self._items) and not self.dynamic_size and self._items:
             raise ValueError(f"TensorArray.unstack: {len(t)} slices for an array of size {len(self._items)}")
         self._items = [self._element(t[k], "TensorArray.unstack") for k in range(len(t))]
@@ -231,14 +225,14 @@ class TensorArray:
 
     def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:
         """Write the slices of ``value`` at ``indices``."""
-        t = value if isinstance(value, Value) else ad.constant(value, self.dtype)
+        t: Any = value if isinstance(value, Value) else ad.constant(value, self.dtype)
         for at, k in enumerate(indices.tolist() if hasattr(indices, "tolist") else indices):
             self.write(k, t[at])
         return self
 
     def split(self, value: Any, lengths: Any, name: str | None = None) -> TensorArray:
         """Replace the elements by consecutive pieces of ``value`` of the given lengths."""
-        t = value if isinstance(value, Value) else ad.constant(value, self.dtype)
+        t: Any = value if isinstance(value, Value) else ad.constant(value, self.dtype)
         start, self._items, self._infer = 0, [], False
         for n in lengths.tolist() if hasattr(lengths, "tolist") else lengths:
             self._items.append(self._element(t[start:start + n], "TensorArray.split"))

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry import check_derivatives, check_value, primitives
 
+from adjoint._dtypes import bool_, complex64, float32, float64, int32
 from adjoint._errors import DtypeError
 from adjoint._graph import REGISTRY, Primitive, spec
-from adjoint._dtypes import bool_, complex64, float32, float64, int32
+from registry import check_derivatives, check_value, primitives
 
 CASES = [pytest.param(p, n, id=f"{p.name}-{n}") for p in primitives() for n in range(len(p.cases))]
 

@@ -13,8 +13,19 @@ from typing import Any
 from ._errors import AdjointError
 from ._graph import Node, Op, Spec
 from ._trace import (
-    INPUT, READ, TENSOR_INPUT, Trace, _spec_at, handle, input_number, local, origin_of, record,
-    recording_into, step, tensor_at,
+    INPUT,
+    READ,
+    TENSOR_INPUT,
+    Trace,
+    _spec_at,
+    handle,
+    input_number,
+    local,
+    origin_of,
+    record,
+    recording_into,
+    step,
+    tensor_at,
 )
 from .primitives.arithmetic import add, multiply, negative
 from .primitives.broadcast import sum_to

@@ -151,6 +151,8 @@ class Node:
     """
 
     __slots__ = ("args", "end", "idx", "memo", "next", "op", "parent", "spec")
+    idx: int
+    end: int
 
     def __init__(self, parent: Node | None, op: Op | None, args: tuple[int, ...], out: Any) -> None:
         self.parent, self.op, self.args, self.spec = parent, op, args, out

@@ -4,13 +4,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-
 _FLAT = frozenset({list, tuple})
 
 
 def flatten(tree: Any) -> list[Any]:
     """The leaves in order; dicts by sorted key."""
-    if tree.__class__ in _FLAT and all([hasattr(item, "_spec") for item in tree]):
+    if tree.__class__ in _FLAT and all(hasattr(item, "_spec") for item in tree):
         return list(tree)
     if isinstance(tree, Mapping):
         return [leaf for key in _keys(tree) for leaf in flatten(tree[key])]

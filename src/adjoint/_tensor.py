@@ -214,6 +214,7 @@ class Tensor(Value):
     """
 
     __slots__ = ("_origin",)
+    _origin: Any
 
     def __init__(self, value: Any, dtype: Any = None) -> None:
         array = as_array(value, dtype)
@@ -337,6 +338,7 @@ class Variable(Value):
     """
 
     __slots__ = ("_caught", "_pending", "name", "trainable")
+    _pending: Any
 
     def __init__(self, initial_value: Any = None, trainable: bool = True, name: str | None = None, dtype: Any = None,
                  shape: Any = None, **ignored: Any) -> None:
@@ -356,7 +358,7 @@ class Variable(Value):
         self.trainable = bool(trainable)
         self.name = name if name is not None else f"Variable{next(_names)}"
         if config.spelling == "tf":
-            self.name = f"{name or 'Variable'}:0"
+            self.name = "/".join([*getattr(local, "scopes", ()), name or "Variable"]) + ":0"
 
     def _look(self) -> np.ndarray[Any, Any]:
         return self._value if self._pending is None else hooks.evaluate(self._pending)

@@ -17,7 +17,7 @@ import numpy as np
 from . import _graph
 from ._config import config
 from ._dtypes import DType, weak_dtype
-from ._errors import AdjointError, DtypeError, TraceError
+from ._errors import AdjointError, DtypeError
 from ._graph import ROOT, Node, Op, Primitive, Spec, spec
 
 if TYPE_CHECKING:
@@ -106,11 +106,12 @@ class Trace:
 class Past:
     """What remains of a trace for explanations when its values are let go: structure, lines, and weakly whose the inputs were."""
 
-    __slots__ = ("__weakref__", "assigned", "grads", "lines", "node", "owners", "pulls", "reads")
+    __slots__ = ("__weakref__", "assigned", "grads", "lines", "links", "node", "owners", "pulls", "reads")
 
     def __init__(self, trace: Trace) -> None:
         self.lines, self.pulls, self.grads = trace.lines, trace.pulls, trace.grads
         self.assigned: list[tuple[int, Any]] = []        # place -> the variable it was assigned to
+        self.links: dict[int, Any] = {}                  # number of an input -> its origin in an earlier trace
         self.update(trace)
 
     def update(self, trace: Trace) -> None:
@@ -127,6 +128,9 @@ def remember(trace: Trace) -> Past:
     elif not trace.closed:
         past.update(trace)
     return past
+
+
+ELSEWHERE: tuple[Any, int] = (lambda: None, -1)          # the origin of what was computed while no tape recorded
 
 
 class _Local(threading.local):
@@ -205,6 +209,15 @@ def user_line(depth: int = 2) -> tuple[Any, int]:
     return code, frame.f_lasti
 
 
+def line_of(where: tuple[Any, int]) -> str:
+    """file:line of what ``user_line`` gave."""
+    code, offset = where
+    for start, stop, line in code.co_lines():
+        if start <= offset < stop and line is not None:
+            return f"{code.co_filename}:{line}"
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Growing the path.
 
@@ -231,11 +244,10 @@ def enter(trace: Trace, x: Any) -> int:
         trace.reads[node.idx] = x
     else:
         key = (op, x._spec)
-        node = trace.node.next.get(key)
-        if node is None:
-            node = Node(trace.node, op, (), x._spec)
-            trace.node.next[key] = node
-        trace.node = node
+        found = trace.node.next.get(key)
+        if found is None:
+            found = trace.node.next[key] = Node(trace.node, op, (), x._spec)
+        node = trace.node = found
         trace.inputs.append(value)
         trace.owners.append(x)
         trace.held += x._spec.nbytes
@@ -277,7 +289,8 @@ def record(op: Op, *xs: Any) -> Any:
     if node is None:
         if full(trace):
             return record(op, *xs)
-        table, idxs = trace.nodes(), key[1:]
+        table = trace.nodes()
+        idxs: Any = key[1:]
         out = op.prim.infer(*[_spec_at(table, i) for i in idxs], **op.params)
         node = Node(trace.node, op, idxs, out)
         trace.node.next[key] = node
@@ -522,9 +535,8 @@ def _scalar_first_time(op: Op, x: Any, y: Any, trace: Trace) -> Any:
 def _cast_beside(t: Any, value: Any, op: Op) -> tuple[Any, Any]:
     """A tensor and a Python scalar brought to one dtype."""
     dtype = weak_dtype(value.__class__, t._spec.dtype)
-    if dtype.kind in "iu":
-        if not dtype.min <= value <= dtype.max:
-            raise TraceError(f"{op.name}: the integer {value} does not fit {dtype.name}; cast the tensor first")
+    if dtype.kind in "iu" and not dtype.min <= value <= dtype.max:
+        raise DtypeError(f"{op.name}: the integer {value} does not fit {dtype.name}; cast the tensor first")
     if dtype is not t._spec.dtype and config.spelling == "tf":
         raise DtypeError(f"cannot compute {op.name}: {value!r} does not convert to {t._spec.dtype.name}, the other operand's "
                          f"dtype; cast the tensor with tf.cast")

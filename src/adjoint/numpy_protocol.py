@@ -15,8 +15,9 @@ __all__: list[str] = []
 
 # NumPy's older names for what the array API standard (and so adjoint) calls otherwise.
 _OTHER_NAMES = {
-    "absolute": "abs", "fabs": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
-    "arctan2": "atan2", "arctanh": "atanh", "true_divide": "divide", "power": "pow", "float_power": "pow", "invert": "bitwise_invert",
+    "absolute": "abs", "fabs": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
+    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "true_divide": "divide", "power": "pow", "float_power": "pow",
+    "invert": "bitwise_invert",
     "bitwise_not": "bitwise_invert", "left_shift": "bitwise_left_shift", "right_shift": "bitwise_right_shift", "mod": "remainder",
     "conjugate": "conj", "fmax": "maximum", "fmin": "minimum", "rint": "round", "around": "round", "round_": "round",
     "amax": "max", "amin": "min", "concatenate": "concat",

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from .._graph import Node, Op, Spec
 from .._trace import INPUT

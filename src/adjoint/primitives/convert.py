@@ -37,7 +37,7 @@ def _cast_partials(y: Any, x: Any, dtype: DType) -> tuple[Any, ...]:
 CAST = Primitive(
     "cast", lambda x, dtype: spec(x.shape, dtype), _cast_kernel, partials=None, linear=(0,),
     vjp=lambda g, y, x, dtype: (cast(g, x.dtype) if dtype.kind in "fc" and x.dtype.kind in "fc" else None,),
-    elementwise=True, domain=((-3.0, 3.0),),
+    elementwise=True, domain=((-3.0, 3.0),), lower=lambda s, x, dtype: s.cast(x, dtype.name),
     doc="Convert to another dtype; floats are truncated towards zero when they become integers.",
     cases=(lambda rng: ((rng.normal(size=(3, 2)).astype(np.float32),), {"dtype": _dtypes.float64}),
            lambda rng: ((rng.normal(size=(3,)),), {"dtype": _dtypes.float32})))
@@ -136,18 +136,18 @@ def convert_pair(op: Op, x: Any, y: Any) -> tuple[Any, Any]:
         raise DtypeError(complain(op.name, "an operand", "a tensor, array or number", "None",
                                   "if it came from tape.gradient, tape.explain says why"))
     if not xv and not yv:
-        if config.spelling == "tf" or type(x) in (int, float, complex, bool) == type(y) in (int, float, complex, bool):
-            x = convert(x)
-            xv = True
-        else:
+        if config.spelling != "tf" and hasattr(y, "dtype") and not hasattr(x, "dtype"):
             y = convert(y)
             yv = True
+        else:
+            x = convert(x)
+            xv = True
     if not xv:
         x = convert(x, y._spec.dtype, True)
     if not yv:
         y = convert(y, x._spec.dtype, True)
     a, b = x._spec.dtype, y._spec.dtype
-    if a is b or op.prim.name.startswith("bitwise_left") or op.prim.name.startswith("bitwise_right"):
+    if a is b:
         return x, y
     if config.spelling == "tf":
         raise DtypeError(f"cannot compute {op.name} as input #1 (zero-based) was expected to be a {a.name} tensor but is "

@@ -17,7 +17,7 @@ _FOLDED = 4096                                           # bytes up to which a c
 try:                                                     # what np.errstate does, at a tenth of its cost
     from numpy._core.umath import _extobj_contextvar, _make_extobj
 
-    _QUIET = _make_extobj(all="ignore")
+    _QUIET: Any = _make_extobj(all="ignore")
     _set_errors, _reset_errors = _extobj_contextvar.set, _extobj_contextvar.reset
 except (ImportError, AttributeError, TypeError):         # another NumPy
     _QUIET = {"all": "ignore"}

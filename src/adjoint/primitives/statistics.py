@@ -223,7 +223,7 @@ _AVERAGE = multiply.primitive.op()
 
 _KEEP_NAN = elementwise(
     "nan_if_nan", 2, lambda x, y: np.asarray(np.where(np.isnan(y), y, x)), lambda r, x, y: (1, None),
-    kinds="f", public=False, oracle=lambda x, y: x + 0.0, doc="x, and nan where y is nan.")
+    kinds="f", public=False, oracle=lambda x, y: x + 0.0 * y, doc="x, and nan where y is nan.")
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 

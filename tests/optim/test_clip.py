@@ -40,6 +40,14 @@ def test_what_is_not_finite():
     with pytest.raises(ad.ArgumentError, match=r"number 1 holds NaN \(2 of 3 elements\); w holds infinity \(1 of 1"):
         optim.clip_global_norm(bad, 1.0, check=True)
     rule = optim.clip_by_global_norm(1.0, check=True)
+    v = [ad.Variable([1.0, 1.0], name="a"), ad.Variable([1.0, 1.0, 1.0], name="b")]
+    optimizer = optim.Optimizer(optim.chain(rule, optim.scale_by_adam()), 0.1)
+    optimizer.apply([[1.0, 1.0], [0.0, 1.0, 1.0]], v)
+    before = [x.numpy() for x in (*v, *optimizer.variables)]
+    with pytest.raises(ad.ArgumentError, match=r"the gradient of b holds NaN \(2 of 3 elements\); nothing was changed"):
+        optimizer.apply(bad[:2], v)
+    for x, y in zip(before, (*v, *optimizer.variables)):
+        np.testing.assert_array_equal(x, y.numpy())
     with pytest.raises(ad.ArgumentError, match="number 1 holds NaN"):
         rule.update(bad, rule.init(bad), None)
 

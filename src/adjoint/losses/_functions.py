@@ -353,13 +353,13 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool 
     if ignore_class is not None:
         kept = not_equal(labels, int(ignore_class))
         labels = where(kept, labels, 0)
-    labels = record(LABELS.op(classes=p._spec.shape[k], operation=name), labels)
-    if from_logits:
+    if from_logits:                                      # the labels are checked there
         if k != p._spec.ndim - 1:
             p = moveaxis(p, k, -1)
         loss = sparse_softmax_cross_entropy_with_logits(labels, p)
     else:
         p = _normalized(p, k) if keras else p
+        labels = record(LABELS.op(classes=p._spec.shape[k], operation=name), labels)
         loss = negative(squeeze(log(take_along_axis(p, expand_dims(labels, k), k)), k))
     return loss if kept is None else where(kept, loss, 0.0)
 

@@ -1,8 +1,8 @@
 """Descent: rules as pure (init, update) pairs that chain, optimizers that keep their state, schedules."""
-from . import schedules as schedules
+from . import _clip, _optimizer, _rules, schedules
 from ._clip import *  # noqa: F403
-from ._core import Transform as Transform
-from ._core import apply_updates as apply_updates
-from ._core import chain as chain
+from ._core import Transform, apply_updates, chain
 from ._optimizer import *  # noqa: F403
 from ._rules import *  # noqa: F403
+
+__all__ = ["Transform", "apply_updates", "chain", "schedules", *_clip.__all__, *_optimizer.__all__, *_rules.__all__]

@@ -14,7 +14,7 @@ from ..primitives.comparison import greater, maximum, minimum, where
 from ..primitives.complex import abs as absolute
 from ..primitives.convert import cast, convert
 from ..primitives.transcendental import sqrt
-from ._core import Nest, Transform, each, number, remembering, stateless, times
+from ._core import Nest, Transform, each, number, stateless, times
 
 __all__ = ["clip_by_global_norm", "clip_by_norm", "clip_by_value", "clip_global_norm", "clip_norm", "global_norm"]
 
@@ -132,8 +132,9 @@ def clip_global_norm(values: Nest, max_norm: Any, norm: Any = None, check: bool 
     return clipped, cast(wide, _widest(flat))
 
 
-def check_finite(operation: str, norm: Any, values: Nest) -> None:
+def check_finite(operation: str, norm: Any, values: Nest, params: Nest = None) -> None:
     """ArgumentError that names the values of a nest which hold NaN or infinity, when the norm says that some do."""
+    owners = _nest.flatten(params) if params is not None else []
     if np.isfinite(norm._look()):
         return
     bad = []
@@ -144,6 +145,8 @@ def check_finite(operation: str, norm: Any, values: Nest) -> None:
             if count:
                 kind = "NaN" if np.isnan(array).any() else "infinity"
                 label = x.name if isinstance(x, Variable) else f"number {k}"
+                if k < len(owners) and isinstance(owners[k], Variable):
+                    label = f"the gradient of {owners[k].name}"
                 bad.append(f"{label} holds {kind} ({count} of {array.size} elements)")
     found = "; ".join(bad) or "finite values whose squares overflow"
     raise ArgumentError(f"{operation}: the global norm must be finite, got {float(norm._look())}: {found}; nothing was "
@@ -172,7 +175,7 @@ def clip_by_global_norm(max_norm: Any, check: bool = False) -> Transform:
     """Scales all updates by one factor so that their global norm is at most ``max_norm``; the state records the norm.
 
     The state is {"norm": the global norm before clipping}. With ``check`` the norm is looked at in each step (which
-    computes what is pending), and one that is not finite raises ArgumentError that names the values to blame.
+    computes what is pending), and one that is not finite raises ArgumentError that names the variables to blame.
 
     >>> import adjoint as ad
     >>> rule = ad.optim.clip_by_global_norm(1.0)
@@ -186,8 +189,10 @@ def clip_by_global_norm(max_norm: Any, check: bool = False) -> Transform:
         flat = _values("clip_by_global_norm", params)
         return {"norm": wrap(np.zeros((), (_widest(flat) if flat else _dtypes.float32).np))}
 
-    def update(updates: Nest, state: Any) -> tuple[Nest, Any]:
-        updates, norm = clip_global_norm(updates, max_norm, check=check)
+    def update(updates: Nest, state: Any, params: Nest = None, given: Any = None) -> tuple[Nest, Any]:
+        if check:
+            check_finite("clip_by_global_norm", global_norm(updates), updates, params)
+        updates, norm = clip_global_norm(updates, max_norm)
         return updates, {"norm": norm}
 
-    return remembering(init, update)
+    return Transform(init, update, lambda state: ((), ()))

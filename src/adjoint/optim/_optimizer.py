@@ -314,11 +314,13 @@ class Optimizer:
         lost = [v.name for g, v in zip(grads, variables) if g is None]
         names = ", ".join(lost[:10]) + (", ..." if len(lost) > 10 else "")
         if len(lost) == len(variables):
-            raise ValueError(f"{self.name}: No gradients provided for any variable: {names}. By what the tape recorded "
-                             f"the loss does not depend on them; tape.explain(loss, variable) says why")
+            why = hooks.why_none(variables[0]) or ("By what the tape recorded the loss does not depend on them; "
+                                                   "tape.explain(loss, variable) says why")
+            raise ValueError(f"{self.name}: No gradients provided for any variable: {names}. {why}")
         if names not in self._warned:
             self._warned.add(names)
-            warnings.warn(f"{self.name}: Gradients do not exist for variables {names}; they are left as they are",
+            why = hooks.why_none(next(v for g, v in zip(grads, variables) if g is None))
+            warnings.warn(f"{self.name}: Gradients do not exist for variables {names}; they are left as they are. {why}".rstrip(),
                           stacklevel=4)
         pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
         return [g for g, _ in pairs], [v for _, v in pairs]

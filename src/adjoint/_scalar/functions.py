@@ -10,7 +10,7 @@ from math import log, pi, sqrt
 from typing import Any
 
 from . import coefficients as C
-from .vocabulary import Expr, Vocabulary
+from .vocabulary import BITS, NAMES, Expr, Vocabulary
 
 _MAGIC = 6755399441055744.0                              # 1.5 * 2**52: adding it leaves the rounded integer in the low bits
 _LOG2E = 1.0 / log(2.0)
@@ -313,17 +313,100 @@ class Functions(Vocabulary):
             return (s.select(w > c, w, c) * g).to("f32")
         return (g * s.fma(c * (1.0 - g), s.fma(square, 3.0 * cube * rate, rate), 1.0)).to("f32")
 
-    # --------------------------------------------------------------------------------------------------------- pow
+    def silu(s, x: Expr, order: int = 0) -> Expr | None:
+        """x sigmoid(x) or its slope, for float32."""
+        if x.type != "f32" or order > 1:
+            return None
+        c = s._between(x.to("f64"), -700.0, 700.0)
+        g = 1.0 / (s._exp(-c, False) + 1.0)
+        if order == 0:
+            return s.select(x > 700.0, x, (c * g).to("f32"))
+        return (g * s.fma(c, 1.0 - g, 1.0)).to("f32")
+
+    # ---------------------------------------------------------------------------------------------- powers, products
 
     def pow(s, x: Expr, y: Expr) -> Expr | None:
-        """x**y for float32."""
+        """x**y for float32 and x > 0."""
         return s._pow(x.to("f64"), y.to("f64")).to("f32") if x.type == "f32" else None
 
     def _pow(s, x: Expr, y: Expr) -> Expr:
-        a = abs(x)
-        r = s._exp(s._between(y * s._log(a, True), -700.0, 700.0), True)
         s.refuse(~(s.isfinite(x) & s.isfinite(y)) | (x <= 0.0))
+        return s._exp(s._between(y * s._log(x, True), -700.0, 700.0), True)
+
+    def power_slope(s, x: Expr, y: Expr, k: int, m: int) -> Expr | None:
+        """The first derivatives of x**y, for float32 and x > 0."""
+        if x.type != "f32" or k + m != 1:
+            return None
+        a, b = x.to("f64"), y.to("f64")
+        if k:
+            return s.select(b.eq(0.0), b, b * s._pow(a, b - 1.0)).to("f32")
+        return (s._pow(a, b) * s._log(a, True)).to("f32")
+
+    def int_pow(s, x: Expr, n: int) -> Expr | None:
+        """x**n by multiplication, in float64 for float32."""
+        if x.type == "f32":
+            return s._product(x.to("f64"), n).to("f32") if -16 <= n <= 16 else None
+        if x.type == "f64":
+            return s._product(x, n) if n in (-1, 0, 1, 2, 3) else None
+        return s._product(x, n) if 0 <= n <= 16 else None
+
+    def _product(s, x: Expr, n: int) -> Expr:
+        if n <= 0:
+            return x.of(1) if n == 0 else 1.0 / s._product(x, -n)
+        r: Expr | None = None
+        while n:
+            if n & 1:
+                r = x if r is None else r * x
+            n >>= 1
+            if n:
+                x = x * x
+        assert r is not None
         return r
+
+    def _rsqrt(s, x: Expr, short: bool) -> Expr:
+        return 1.0 / s.sqrt(x)
+
+    def _xlogy(s, x: Expr, y: Expr, short: bool) -> Expr:
+        return s.select(x.eq(0.0), x.of(0.0), x * s._log(y, short))
+
+    rsqrt, xlogy = _through(_rsqrt), _through(_xlogy)
+
+    def scaled(s, x: Expr, factor: float) -> Expr:
+        """x times a float64 number, rounded once."""
+        return (x.to("f64") * factor).to(x.type)
+
+    # ---------------------------------------------------------------------------------------- signs, gates, dtypes
+
+    def sign(s, x: Expr) -> Expr:
+        """-1, 0 or 1; NaN stays."""
+        if x.type[0] == "u":
+            return s.select(x.eq(0), x, 1)
+        return s.select(x > 0, x.of(1), s.select(x < 0, x.of(-1), x))
+
+    def gate(s, t: Expr, x: Expr, low: float, high: float, below: float, inside: float, above: float) -> Expr:
+        """t times the slope of a piecewise linear function at x; a slope of 0 gives 0."""
+        def part(slope: float) -> Expr:
+            return t if slope == 1.0 else s.scaled(t, slope) if slope else t.of(0.0)
+
+        if high == _INF and inside == 1.0 and below == 0.0:
+            return s.select(x > low, t, 0.0)
+        if below == above == 0.0 and inside == 1.0:
+            return s.select((x > low) & (x < high), t, 0.0)
+        right = part(inside) if high == _INF else s.select(x.to("f64") >= high, part(above), part(inside))
+        return s.select(x.to("f64") <= low, part(below), right)
+
+    def cast(s, x: Expr, name: str) -> Expr | None:
+        """To the dtype ``name``; floats that do not fit an integer are left to NumPy."""
+        target = NAMES.get(name)
+        if target is None:
+            return None
+        if x.floating and target[0] in "iu":
+            bits = BITS[target]
+            if bits < 32 or target == "u64":
+                return None
+            low, high = (0.0, 2.0**bits) if target[0] == "u" else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1))
+            s.refuse(~((x >= low) & (x < high)))
+        return x.to(target)
 
 
 __all__ = ["Functions"]

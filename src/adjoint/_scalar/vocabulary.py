@@ -18,6 +18,9 @@ from typing import Any
 FLOATS = ("f32", "f64")
 BITS = {"b": 1, "f32": 32, "f64": 64, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "u8": 8, "u16": 16, "u32": 32, "u64": 64}
 
+NAMES = {"bool": "b", "float32": "f32", "float64": "f64",
+         **{f"{k}{n}": f"{k[0]}{n}" for k in ("int", "uint") for n in (8, 16, 32, 64)}}   # dtypes -> types
+
 
 class Expr:
     """One operation on expressions; equal ones are the same object within one builder."""
@@ -149,6 +152,9 @@ class Vocabulary:
     def one(self, op: str, x: Expr) -> Expr:
         return self.make(op, x.type, (x,))
 
+    def absolute(self, x: Expr) -> Expr:
+        return abs(x)
+
     def sqrt(self, x: Expr) -> Expr:
         return self.one("sqrt", x)
 
@@ -211,4 +217,4 @@ class Vocabulary:
         self.refused.append(condition)
 
 
-__all__ = ["BITS", "FLOATS", "Expr", "Vocabulary"]
+__all__ = ["BITS", "FLOATS", "NAMES", "Expr", "Vocabulary"]

@@ -10,11 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from .._graph import Op, Shape, Spec
-from .._scalar import Expr, Functions
+from .._scalar import NAMES, Expr, Functions
 from .program import Instr, Program
 
-TYPES = {"float32": "f32", "float64": "f64", "bool": "b", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
-         "uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64"}
+TYPES = NAMES
 REDUCTIONS = {"sum": "add", "mean": "mean", "max": "max", "min": "min"}
 VIEWS = frozenset({"reshape"})
 CONSTANTS = frozenset({"literal", "full"})

@@ -48,7 +48,7 @@ def wide(formula: Callable[..., Any]) -> Callable[..., Any]:
 def curve(
     name: str, kernel: Callable[..., Any], *, doc: str, domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),),
     oracle: Any = None, first: Callable[..., Any] | None = None, narrow: Callable[..., Any] | None = None,
-    params: dict[str, Any] | None = None,
+    params: dict[str, Any] | None = None, lower: Callable[..., Any] | None = None,
 ) -> Any:
     """A function of one variable with all its derivatives: ``kernel(x, n, **params)`` is the n-th, in float64.
 
@@ -56,7 +56,7 @@ def curve(
     order has a kernel of its own and none is composed from rounded pieces. Returns the public function, or the
     primitive where there are ``params`` (then given with example values for the tests). ``first`` stands in for the
     derivative where another function is it; ``narrow(x, n)`` is a shorter formula, still in float64, that is exact enough
-    for the dtypes below.
+    for the dtypes below. ``lower(s, x, n, **params)`` gives the n-th in the scalar vocabulary, or None.
     """
     infer = elementwise_infer(name, ("f",), "same")
     brief = narrow or kernel
@@ -83,6 +83,7 @@ def curve(
         derivative = Primitive(
             f"{name}_derivative", elementwise_infer(f"{name}_derivative", ("f",), "same"), slope,
             partials=lambda y, x, order, **p: (record(derivative.op(order=order + 1, **p), x),), elementwise=True,
+            lower=None if lower is None else lambda s, x, order, **p: lower(s, x, order, **p),
             domain=domain if not params else (), cases=(sample(1), sample(2)),
             doc=f"The derivative of {name} of order ``order``.")
 
@@ -93,6 +94,7 @@ def curve(
             return (first(x, **p),)
 
     prim = Primitive(name, infer, value, partials=partials, elementwise=True, domain=domain,
+                     lower=None if lower is None else lambda s, x, **p: lower(s, x, 0, **p),
                      cases=(sample(None),) if params else (), oracle=oracle, doc=doc)
     if params:
         return prim

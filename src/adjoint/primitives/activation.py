@@ -54,13 +54,15 @@ def _gate_wide(t: Any, x: Any, *slopes: float) -> Any:
 GATE: Primitive = Primitive(
     "gate", elementwise_infer("gate", ("f", "f"), "same"), _gate_kernel,
     partials=lambda y, t, x, **p: (lambda u: record(GATE.op(**p), u, x), None), elementwise=True,
+    lower=lambda s, t, x, **p: s.gate(t, x, **p),
     cases=(lambda rng: ((rng.normal(size=(3, 2)), rng.normal(size=(3, 2))),
                         {"low": -0.5, "high": 0.5, "below": 0.1, "inside": 1.0, "above": 0.0}),),
     doc="t times the slope of a piecewise linear function at x: below (at and left of low), inside, above (from high "
         "on). A slope of 0 gives 0 even for an infinite t.")
 
 
-def _bent(name: str, kernel: Any, knots: Any, *, doc: str, params: dict[str, Any], oracle: Any = None) -> Primitive:
+def _bent(name: str, kernel: Any, knots: Any, *, doc: str, params: dict[str, Any], oracle: Any = None,
+          lower: Any = None) -> Primitive:
     """A piecewise linear function; ``knots(**params)`` gives low, high and the three slopes."""
 
     def partials(y: Any, x: Any, **p: Any) -> Any:
@@ -70,16 +72,18 @@ def _bent(name: str, kernel: Any, knots: Any, *, doc: str, params: dict[str, Any
 
     return Primitive(
         name, elementwise_infer(name, ("iuf" if name == "relu" else "f",), "same"), kernel, partials=partials,
-        elementwise=True, oracle=oracle, domain=((-3.0, 3.0),) if not params else (),
+        elementwise=True, lower=lower, oracle=oracle, domain=((-3.0, 3.0),) if not params else (),
         cases=(lambda rng: ((rng.uniform(-3.0, 3.0, size=(3, 4)),), dict(params)),) if params else (), doc=doc)
 
 
 RELU = _bent("relu", lambda x: np.maximum(x, x.dtype.type(0)), lambda: (0.0, _INF, 0.0, 1.0, 1.0), params={},
-             oracle=lambda x: np.maximum(x, 0), doc="max(x, 0).")
+             lower=lambda s, x: s.maximum(x, 0), oracle=lambda x: np.maximum(x, 0), doc="max(x, 0).")
 RELU6 = _bent("relu6", lambda x: np.minimum(np.maximum(x, x.dtype.type(0)), x.dtype.type(6)),
-              lambda: (0.0, 6.0, 0.0, 1.0, 0.0), params={}, oracle=lambda x: np.clip(x, 0, 6), doc="min(max(x, 0), 6).")
+              lambda: (0.0, 6.0, 0.0, 1.0, 0.0), params={},
+              lower=lambda s, x: s.minimum(s.maximum(x, 0), 6), oracle=lambda x: np.clip(x, 0, 6), doc="min(max(x, 0), 6).")
 HARD_TANH = _bent("hard_tanh", lambda x: np.minimum(np.maximum(x, x.dtype.type(-1)), x.dtype.type(1)),
-                  lambda: (-1.0, 1.0, 0.0, 1.0, 0.0), params={}, oracle=lambda x: np.clip(x, -1, 1),
+                  lambda: (-1.0, 1.0, 0.0, 1.0, 0.0), params={},
+                  lower=lambda s, x: s.minimum(s.maximum(x, -1), 1), oracle=lambda x: np.clip(x, -1, 1),
                   doc="x clipped to [-1, 1].")
 HARD_SIGMOID = _bent("hard_sigmoid", wide(lambda x: (np.clip(x, -3.0, 3.0) + 3.0) / 6.0),
                      lambda: (-3.0, 3.0, 0.0, 1.0 / 6.0, 0.0), params={},
@@ -183,7 +187,8 @@ def _gelu_narrow(x: Any, n: int) -> Any:
     return density * horner(gauss_polynomial(n - 2, (2.0, 0.0, -1.0), 1.0), c)
 
 
-gelu_exact = curve("gelu", _gelu_kernel, narrow=_gelu_narrow, oracle=lambda x: x * scipy_special().ndtr(x),
+gelu_exact = curve("gelu", _gelu_kernel, narrow=_gelu_narrow,
+                   lower=lambda s, x, n: s.gelu(x, order=n), oracle=lambda x: x * scipy_special().ndtr(x),
                    doc="x Phi(x), Phi the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415.")
 
 _GELU_RATE = 2.0 * sqrt(2.0 / pi)
@@ -238,6 +243,7 @@ def _gelu_tanh_narrow(x: Any, n: int) -> Any:
 
 
 gelu_tanh = curve("gelu_tanh", _gelu_tanh_kernel, narrow=_gelu_tanh_narrow,
+                  lower=lambda s, x, n: s.gelu_tanh(x, order=n),
                   oracle=lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))),
                   doc="x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the approximation of gelu.")
 
@@ -272,7 +278,8 @@ def _silu_narrow(x: Any, n: int) -> Any:
     return s * (1.0 + c * (1.0 - s))
 
 
-silu = curve("silu", _silu_kernel, narrow=_silu_narrow, oracle=lambda x: x * scipy_special().expit(x), domain=((-6.0, 6.0),),
+silu = curve("silu", _silu_kernel, narrow=_silu_narrow,
+             lower=lambda s, x, n: s.silu(x, order=n), oracle=lambda x: x * scipy_special().expit(x), domain=((-6.0, 6.0),),
              doc="x sigmoid(x), also called swish. Elfwing et al., arXiv:1702.03118.")
 
 

@@ -88,11 +88,13 @@ squared_difference = elementwise(
                 "A complex difference is squared as it is, not its modulus (TensorFlow: conj(x - y) * (x - y))."))
 
 deg2rad = elementwise(
-    "deg2rad", 1, wide(np.deg2rad), lambda r, x: (np.pi / 180,), kinds="f", oracle="numpy.deg2rad",
+    "deg2rad", 1, wide(np.deg2rad), lambda r, x: (np.pi / 180,), kinds="f",
+    lower=lambda s, x: s.scaled(x, np.pi / 180), oracle="numpy.deg2rad",
     doc=example("Degrees as radians, x * pi / 180.", "round(float(ad.deg2rad(180.0)), 4)", "3.1416"))
 
 rad2deg = elementwise(
-    "rad2deg", 1, wide(np.rad2deg), lambda r, x: (180 / np.pi,), kinds="f", oracle="numpy.rad2deg",
+    "rad2deg", 1, wide(np.rad2deg), lambda r, x: (180 / np.pi,), kinds="f",
+    lower=lambda s, x: s.scaled(x, 180 / np.pi), oracle="numpy.rad2deg",
     doc=example("Radians as degrees, x * 180 / pi.", "round(float(ad.rad2deg(0.5)), 4)", "28.6479"))
 
 
@@ -168,13 +170,14 @@ def _divide_no_nan_kernel(x: Any, y: Any) -> Any:
 divide_no_nan: Any = elementwise(
     "divide_no_nan", 2, _divide_no_nan_kernel,
     lambda r, x, y: (lambda t: divide_no_nan(t, y), negative(divide_no_nan(r, y))), domain=((-3.0, 3.0), (0.5, 3.0)),
-    oracle="numpy.divide",
+    lower=lambda s, x, y: s.select(y.eq(0), 0, x / y), oracle="numpy.divide",
     doc=example("The quotient x / y, and 0 where y is 0.", "float(ad.divide_no_nan(3.0, 0.0))", "0.0",
                 "The derivatives are 0 there too."))
 
 multiply_no_nan: Any = elementwise(
     "multiply_no_nan", 2, lambda x, y: np.where(y == 0, y.dtype.type(0), np.multiply(x, y)),
-    lambda r, x, y: (lambda t: multiply_no_nan(t, y), lambda t: multiply_no_nan(x, t)), oracle="numpy.multiply",
+    lambda r, x, y: (lambda t: multiply_no_nan(t, y), lambda t: multiply_no_nan(x, t)),
+    lower=lambda s, x, y: s.select(y.eq(0), 0, x * y), oracle="numpy.multiply",
     doc=example("The product x * y, and 0 where y is 0 even if x is infinite or NaN.",
                 "float(ad.multiply_no_nan(float('inf'), 0.0))", "0.0", "A zero cotangent stays zero in the same way."))
 
@@ -221,9 +224,11 @@ install("__rdivmod__", lambda x, y: (y // x, y % x))
 # ------------------------------------------------------------------------------------------------------------- helpers
 
 def helper(name: str, arity: int, kernel: Callable[..., Any], partials: Callable[..., Any] | None, *, oracle: Any,
-           doc: str, kinds: str = "f", domain: tuple[tuple[float, float], ...] = ()) -> Any:
+           doc: str, kinds: str = "f", domain: tuple[tuple[float, float], ...] = (),
+           lower: Callable[..., Any] | None = None) -> Any:
     """A primitive that only derivative rules use: a slope with an accurate kernel, closed under differentiation."""
-    op = elementwise(name, arity, kernel, partials, kinds=kinds, oracle=oracle, doc=doc, domain=domain, public=False)
+    op = elementwise(name, arity, kernel, partials, kinds=kinds, oracle=oracle, doc=doc, domain=domain, public=False,
+                     lower=lower)
     return unary(op, name, doc) if arity == 1 else binary(op, name, doc)
 
 

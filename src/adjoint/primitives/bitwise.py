@@ -17,19 +17,23 @@ __all__ = [
 ]
 
 bitwise_and = elementwise(
-    "bitwise_and", 2, np.bitwise_and, None, kinds="biu", operator="and", oracle="numpy.bitwise_and",
+    "bitwise_and", 2, np.bitwise_and, None, kinds="biu", operator="and",
+    lower=lambda s, x, y: x & y, oracle="numpy.bitwise_and",
     doc=example("The bitwise and, x & y; the logical one for booleans.", "int(ad.bitwise_and(6, 3))", "2"))
 
 bitwise_or = elementwise(
-    "bitwise_or", 2, np.bitwise_or, None, kinds="biu", operator="or", oracle="numpy.bitwise_or",
+    "bitwise_or", 2, np.bitwise_or, None, kinds="biu", operator="or",
+    lower=lambda s, x, y: x | y, oracle="numpy.bitwise_or",
     doc=example("The bitwise or, x | y; the logical one for booleans.", "int(ad.bitwise_or(6, 3))", "7"))
 
 bitwise_xor = elementwise(
-    "bitwise_xor", 2, np.bitwise_xor, None, kinds="biu", operator="xor", oracle="numpy.bitwise_xor",
+    "bitwise_xor", 2, np.bitwise_xor, None, kinds="biu", operator="xor",
+    lower=lambda s, x, y: x ^ y, oracle="numpy.bitwise_xor",
     doc=example("The bitwise exclusive or, x ^ y; the logical one for booleans.", "int(ad.bitwise_xor(6, 3))", "5"))
 
 bitwise_invert = elementwise(
-    "bitwise_invert", 1, np.invert, None, kinds="biu", operator="invert", oracle="numpy.invert",
+    "bitwise_invert", 1, np.invert, None, kinds="biu", operator="invert",
+    lower=lambda s, x: ~x, oracle="numpy.invert",
     doc=example("The bitwise complement, ~x; logical not for booleans.", "int(ad.bitwise_invert(6))", "-7"))
 
 

@@ -38,22 +38,28 @@ __all__ = [
 _compare = partial(elementwise, arity=2, partials=None, kinds="biuf", out=_dtypes.bool_)
 
 equal = _compare(
-    "equal", kernel=np.equal, kinds="biufc", oracle="numpy.equal",
+    "equal", kernel=np.equal, kinds="biufc",
+    lower=lambda s, x, y: x.eq(y), oracle="numpy.equal",
     doc=example("Whether x equals y.", "bool(ad.equal(1.0, 1.0))", "True"))
 not_equal = _compare(
-    "not_equal", kernel=np.not_equal, kinds="biufc", oracle="numpy.not_equal",
+    "not_equal", kernel=np.not_equal, kinds="biufc",
+    lower=lambda s, x, y: x.ne(y), oracle="numpy.not_equal",
     doc=example("Whether x differs from y.", "bool(ad.not_equal(1.0, 1.0))", "False"))
 less = _compare(
-    "less", kernel=np.less, operator="lt", oracle="numpy.less",
+    "less", kernel=np.less, operator="lt",
+    lower=lambda s, x, y: x < y, oracle="numpy.less",
     doc=example("Whether x is smaller than y.", "bool(ad.less(1.0, 2.0))", "True"))
 less_equal = _compare(
-    "less_equal", kernel=np.less_equal, operator="le", oracle="numpy.less_equal",
+    "less_equal", kernel=np.less_equal, operator="le",
+    lower=lambda s, x, y: x <= y, oracle="numpy.less_equal",
     doc=example("Whether x is at most y.", "bool(ad.less_equal(1.0, 1.0))", "True"))
 greater = _compare(
-    "greater", kernel=np.greater, operator="gt", oracle="numpy.greater",
+    "greater", kernel=np.greater, operator="gt",
+    lower=lambda s, x, y: x > y, oracle="numpy.greater",
     doc=example("Whether x is larger than y.", "bool(ad.greater(1.0, 2.0))", "False"))
 greater_equal = _compare(
-    "greater_equal", kernel=np.greater_equal, operator="ge", oracle="numpy.greater_equal",
+    "greater_equal", kernel=np.greater_equal, operator="ge",
+    lower=lambda s, x, y: x >= y, oracle="numpy.greater_equal",
     doc=example("Whether x is at least y.", "bool(ad.greater_equal(1.0, 2.0))", "False"))
 
 
@@ -82,26 +88,34 @@ install("__ne__", _equality(not_equal, True))
 
 _test = partial(elementwise, arity=1, partials=None, kinds="biufc", out=_dtypes.bool_)
 
-isfinite = _test("isfinite", kernel=np.isfinite, oracle="numpy.isfinite", doc=example(
+isfinite = _test("isfinite", kernel=np.isfinite,
+    lower=lambda s, x: s.isfinite(x), oracle="numpy.isfinite", doc=example(
     "Whether x is neither infinite nor NaN.", "bool(ad.isfinite(float('inf')))", "False"))
-isinf = _test("isinf", kernel=np.isinf, oracle="numpy.isinf", doc=example(
+isinf = _test("isinf", kernel=np.isinf,
+    lower=lambda s, x: s.isinf(x), oracle="numpy.isinf", doc=example(
     "Whether x is infinite.", "bool(ad.isinf(float('inf')))", "True"))
-isnan = _test("isnan", kernel=np.isnan, oracle="numpy.isnan", doc=example(
+isnan = _test("isnan", kernel=np.isnan,
+    lower=lambda s, x: s.isnan(x), oracle="numpy.isnan", doc=example(
     "Whether x is NaN.", "bool(ad.isnan(float('nan')))", "True"))
-signbit = _test("signbit", kernel=np.signbit, kinds="f", oracle="numpy.signbit", doc=example(
+signbit = _test("signbit", kernel=np.signbit, kinds="f",
+    lower=lambda s, x: s.copysign(1, x) < 0, oracle="numpy.signbit", doc=example(
     "Whether the sign bit of x is set: true for -0.0.", "bool(ad.signbit(-0.0))", "True"))
 
 # --------------------------------------------------------------------------------------------------------------- logic
 
 _logic = partial(elementwise, arity=2, partials=None, kinds="b", out=_dtypes.bool_)
 
-logical_and = _logic("logical_and", kernel=np.logical_and, oracle="numpy.logical_and", doc=example(
+logical_and = _logic("logical_and", kernel=np.logical_and,
+    lower=lambda s, x, y: x & y, oracle="numpy.logical_and", doc=example(
     "Whether both are true.", "bool(ad.logical_and(True, False))", "False"))
-logical_or = _logic("logical_or", kernel=np.logical_or, oracle="numpy.logical_or", doc=example(
+logical_or = _logic("logical_or", kernel=np.logical_or,
+    lower=lambda s, x, y: x | y, oracle="numpy.logical_or", doc=example(
     "Whether one or both are true.", "bool(ad.logical_or(True, False))", "True"))
-logical_xor = _logic("logical_xor", kernel=np.logical_xor, oracle="numpy.logical_xor", doc=example(
+logical_xor = _logic("logical_xor", kernel=np.logical_xor,
+    lower=lambda s, x, y: x ^ y, oracle="numpy.logical_xor", doc=example(
     "Whether exactly one is true.", "bool(ad.logical_xor(True, False))", "True"))
-logical_not = _logic("logical_not", arity=1, kernel=np.logical_not, oracle="numpy.logical_not", doc=example(
+logical_not = _logic("logical_not", arity=1, kernel=np.logical_not,
+    lower=lambda s, x: ~x, oracle="numpy.logical_not", doc=example(
     "Whether it is false.", "bool(ad.logical_not(True))", "False"))
 
 # --------------------------------------------------------------------------------------------------------------- where
@@ -118,7 +132,7 @@ def _where_infer(c: Spec, x: Spec, y: Spec) -> Spec:
 WHERE = Primitive(
     "where", _where_infer, np.where,
     partials=lambda r, c, x, y: (None, lambda t: where(c, t, 0), lambda t: where(c, 0, t)), elementwise=True,
-    oracle="numpy.where", doc="x where the condition holds, else y.",
+    lower=lambda s, c, x, y: s.select(c, x, y), oracle="numpy.where", doc="x where the condition holds, else y.",
     cases=(lambda rng: ((rng.random((2, 3)) > 0.5, rng.normal(size=(2, 3)), rng.normal(size=(3,))), {}),))
 _WHERE = WHERE.op()
 _SCALARS = (bool, int, float, complex)
@@ -212,6 +226,7 @@ def _share_kernel(x: Any, y: Any) -> Any:
 
 
 _share = helper("larger_share", 2, _share_kernel, lambda r, x, y: (None, None),
+                lower=lambda s, x, y: s.select(x < y, x.of(0), s.select(x.eq(y), x.of(0.5), 1)),
                 oracle=lambda x, y: np.where(x > y, 1.0, np.where(x == y, 0.5, 0.0)),
                 doc="1 where x > y, 1/2 where they are equal, 0 where x < y; 1 beside NaN.")
 
@@ -219,10 +234,12 @@ _ties = "At a tie each gets half of the cotangent, so that their sum is kept (Te
         "both get the cotangent then."
 
 maximum = elementwise(
-    "maximum", 2, np.maximum, lambda r, x, y: (_share(x, y), _share(y, x)), kinds="iuf", oracle="numpy.maximum",
+    "maximum", 2, np.maximum, lambda r, x, y: (_share(x, y), _share(y, x)), kinds="iuf",
+    lower=lambda s, x, y: s.maximum(x, y), oracle="numpy.maximum",
     doc=example("The larger of x and y.", "float(ad.maximum(1.0, 2.0))", "2.0", _ties))
 minimum = elementwise(
-    "minimum", 2, np.minimum, lambda r, x, y: (_share(y, x), _share(x, y)), kinds="iuf", oracle="numpy.minimum",
+    "minimum", 2, np.minimum, lambda r, x, y: (_share(y, x), _share(x, y)), kinds="iuf",
+    lower=lambda s, x, y: s.minimum(x, y), oracle="numpy.minimum",
     doc=example("The smaller of x and y.", "float(ad.minimum(1.0, 2.0))", "1.0", _ties))
 
 # ---------------------------------------------------------------------------------------------------------------- clip
@@ -245,16 +262,19 @@ def _clip_partials(r: Any, x: Any, lo: Any, hi: Any) -> Any:
 
 CLIP = Primitive(
     "clip", partial(_clip_infer, "clip"), lambda x, lo, hi: np.minimum(np.maximum(x, lo), hi), partials=_clip_partials,
-    elementwise=True, domain=((-3.0, 3.0), (-1.5, -0.5), (0.5, 1.5)), oracle="numpy.clip",
+    elementwise=True, domain=((-3.0, 3.0), (-1.5, -0.5), (0.5, 1.5)),
+    lower=lambda s, x, lo, hi: s.minimum(s.maximum(x, lo), hi), oracle="numpy.clip",
     doc="x brought between two bounds.")
 CLIP_BELOW = Primitive(
     "clip_below", partial(_clip_infer, "clip_below"), np.maximum,
     partials=lambda r, x, lo: (lambda t: where(less(x, lo), 0, t), lambda t: where(less(x, lo), t, 0)),
-    elementwise=True, domain=((-3.0, 3.0), (-1.5, 1.5)), oracle="numpy.maximum", doc="x brought above a bound.")
+    elementwise=True, domain=((-3.0, 3.0), (-1.5, 1.5)),
+    lower=lambda s, x, lo: s.maximum(x, lo), oracle="numpy.maximum", doc="x brought above a bound.")
 CLIP_ABOVE = Primitive(
     "clip_above", partial(_clip_infer, "clip_above"), np.minimum,
     partials=lambda r, x, hi: (lambda t: where(greater(x, hi), 0, t), lambda t: where(greater(x, hi), t, 0)),
-    elementwise=True, domain=((-3.0, 3.0), (-1.5, 1.5)), oracle="numpy.minimum", doc="x brought below a bound.")
+    elementwise=True, domain=((-3.0, 3.0), (-1.5, 1.5)),
+    lower=lambda s, x, hi: s.minimum(x, hi), oracle="numpy.minimum", doc="x brought below a bound.")
 _CLIP, _CLIP_BELOW, _CLIP_ABOVE = CLIP.op(), CLIP_BELOW.op(), CLIP_ABOVE.op()
 
 

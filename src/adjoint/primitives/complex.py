@@ -120,9 +120,11 @@ def complex(real: Any, imag: Any) -> Any:
 # For a complex z the slope of |z| is s = z / |z|; s moves by (t - s Re(conj(s) t)) / |z|, which is its own transpose.
 
 _abs = elementwise(
-    "abs", 1, np.abs, lambda r, x: (_sign(x),), kinds="iuf", oracle="numpy.abs", doc="The absolute value of x.")
+    "abs", 1, np.abs, lambda r, x: (_sign(x),), kinds="iuf",
+    lower=lambda s, x: s.absolute(x), oracle="numpy.abs", doc="The absolute value of x.")
 _sign: Any = elementwise(
-    "sign", 1, np.sign, lambda r, x: (None,), kinds="iuf", oracle="numpy.sign", doc="The sign of x.")
+    "sign", 1, np.sign, lambda r, x: (None,), kinds="iuf",
+    lower=lambda s, x: s.sign(x), oracle="numpy.sign", doc="The sign of x.")
 
 
 def _complex_sign_kernel(z: Any) -> Any:

@@ -27,15 +27,18 @@ def _floats(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 floor = elementwise(
-    "floor", 1, _floats(np.floor), lambda r, x: (None,), kinds="iuf", oracle="numpy.floor",
+    "floor", 1, _floats(np.floor), lambda r, x: (None,), kinds="iuf",
+    lower=lambda s, x: s.floor(x), oracle="numpy.floor",
     doc=example("The largest integer not above x.", "float(ad.floor(-1.5))", "-2.0"))
 
 ceil = elementwise(
-    "ceil", 1, _floats(np.ceil), lambda r, x: (None,), kinds="iuf", oracle="numpy.ceil",
+    "ceil", 1, _floats(np.ceil), lambda r, x: (None,), kinds="iuf",
+    lower=lambda s, x: s.ceil(x), oracle="numpy.ceil",
     doc=example("The smallest integer not below x.", "float(ad.ceil(-1.5))", "-1.0"))
 
 trunc = elementwise(
-    "trunc", 1, _floats(np.trunc), lambda r, x: (None,), kinds="iuf", oracle="numpy.trunc",
+    "trunc", 1, _floats(np.trunc), lambda r, x: (None,), kinds="iuf",
+    lower=lambda s, x: s.trunc(x), oracle="numpy.trunc",
     doc=example("The integer part of x.", "float(ad.trunc(-1.5))", "-1.0"))
 
 
@@ -56,7 +59,7 @@ def _round_kernel(x: Any, decimals: int) -> Any:
 
 ROUND = Primitive(
     "round", _round_infer, _round_kernel, partials=lambda r, x, decimals: (None,), elementwise=True,
-    oracle="numpy.round",
+    lower=lambda s, x, decimals: s.rint(x) if decimals == 0 else None, oracle="numpy.round",
     cases=(lambda rng: ((rng.normal(size=(2, 3)) * 9,), {"decimals": 0}),
            lambda rng: ((rng.normal(size=(2, 3)) * 9,), {"decimals": 1})),
     doc="x rounded to a number of decimals, halves to even.")
@@ -94,7 +97,7 @@ install("__trunc__", trunc)
 
 copysign: Any = elementwise(
     "copysign", 2, np.copysign, lambda r, x, y: (multiply(sign(x), copysign(1.0, y)), None), kinds="f",
-    oracle="numpy.copysign",
+    lower=lambda s, x, y: s.copysign(x, y), oracle="numpy.copysign",
     doc=example("|x| with the sign of y.", "float(ad.copysign(2.0, -0.0))", "-2.0",
                 "Derivative in x: the product of the signs of x and y, 0 at x = 0; in y zero (None)."))
 

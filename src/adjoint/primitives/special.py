@@ -61,7 +61,7 @@ def sigmoid_kernel(x: Any, n: int) -> Any:
 
 sigmoid = curve(
     "sigmoid", sigmoid_kernel, narrow=lambda x, n: sigmoid_kernel(x, n) if n else 1.0 / (1.0 + np.exp(-x)),
-    oracle="scipy.special.expit",
+    lower=lambda s, x, n: s.sigmoid(x, order=n) if n < 3 else None, oracle="scipy.special.expit",
     domain=((-6.0, 6.0),),
     doc="""The logistic function 1 / (1 + exp(-x)).
     Its derivative is e / (1 + e)^2 with e = exp(-|x|), which keeps every digit where 1 - sigmoid(x) has none left.
@@ -83,13 +83,14 @@ def _elementwise(name: str, kernel: Any, partials: Any, **more: Any) -> Any:
 
 
 softplus = _elementwise(
-    "softplus", _softplus_kernel, lambda y, x: (sigmoid(x),), oracle=lambda x: np.logaddexp(x, 0.0),
+    "softplus", _softplus_kernel, lambda y, x: (sigmoid(x),),
+    lower=lambda s, x: s.softplus(x), oracle=lambda x: np.logaddexp(x, 0.0),
     domain=((-6.0, 6.0),),
     doc="The smooth ramp log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|)); its derivative is the sigmoid.")
 
 log_sigmoid = _elementwise(
     "log_sigmoid", lambda x: -_softplus_kernel(-x), lambda y, x: (sigmoid(negative(x)),),
-    oracle=lambda x: -np.logaddexp(-x, 0.0), domain=((-6.0, 6.0),),
+    lower=lambda s, x: -s.softplus(-x), oracle=lambda x: -np.logaddexp(-x, 0.0), domain=((-6.0, 6.0),),
     doc="The logarithm of the sigmoid, -softplus(-x); its derivative is sigmoid(-x).")
 
 
@@ -142,7 +143,8 @@ def _erf_narrow(x: Any, n: int) -> Any:
 
 
 erf = curve(
-    "erf", lambda x, n: erf_derivative(x, n) if n else scipy_special().erf(x), narrow=_erf_narrow, oracle="scipy.special.erf",
+    "erf", lambda x, n: erf_derivative(x, n) if n else scipy_special().erf(x), narrow=_erf_narrow,
+    lower=lambda s, x, n: (s.erf, s.erf_slope)[n](x) if n < 2 else None, oracle="scipy.special.erf",
     doc="The error function 2 / sqrt(pi) integral of exp(-t^2) from 0 to x.")
 
 
@@ -155,6 +157,7 @@ def _erfc_kernel(x: Any, n: int) -> Any:
 
 
 erfc = curve("erfc", _erfc_kernel, narrow=lambda x, n: -_erf_narrow(x, n) if n else scipy_special().erfc(x),
+             lower=lambda s, x, n: (s.erfc(x) if n == 0 else -s.erf_slope(x)) if n < 2 else None,
              oracle="scipy.special.erfc", doc="The complement 1 - erf(x), accurate where it is small.")
 
 

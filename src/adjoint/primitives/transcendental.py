@@ -38,25 +38,32 @@ _BOTH_POSITIVE = ((0.1, 3.0), (0.1, 3.0))
 # ------------------------------------------------------------------------------------------ exponentials and logarithms
 
 exp = elementwise(
-    "exp", 1, wide(np.exp), lambda r, x: (r,), oracle="mpmath.exp",
+    "exp", 1, wide(np.exp), lambda r, x: (r,),
+    lower=lambda s, x: s.exp(x), oracle="mpmath.exp",
     doc=example("The exponential e**x.", "round(float(ad.exp(1.0)), 4)", "2.7183"))
 expm1 = elementwise(
-    "expm1", 1, wide(np.expm1), lambda r, x: (exp(x),), oracle="mpmath.expm1",
+    "expm1", 1, wide(np.expm1), lambda r, x: (exp(x),),
+    lower=lambda s, x: s.expm1(x), oracle="mpmath.expm1",
     doc=example("e**x - 1, accurate near 0.", "round(float(ad.expm1(1.0)), 4)", "1.7183"))
 exp2 = elementwise(
-    "exp2", 1, wide(np.exp2), lambda r, x: (multiply(r, _LN2),), oracle=lambda x: 2 ** x,
+    "exp2", 1, wide(np.exp2), lambda r, x: (multiply(r, _LN2),),
+    lower=lambda s, x: s.exp2(x), oracle=lambda x: 2 ** x,
     doc=example("The power 2**x.", "float(ad.exp2(3.0))", "8.0"))
 log = elementwise(
-    "log", 1, wide(np.log), lambda r, x: (lambda t: t / x,), oracle="mpmath.log", domain=_POSITIVE,
+    "log", 1, wide(np.log), lambda r, x: (lambda t: t / x,),
+    lower=lambda s, x: s.log(x), oracle="mpmath.log", domain=_POSITIVE,
     doc=example("The natural logarithm of x.", "round(float(ad.log(10.0)), 4)", "2.3026", "-inf at 0, NaN below."))
 log1p = elementwise(
-    "log1p", 1, wide(np.log1p), lambda r, x: (lambda t: t / (x + 1),), oracle="mpmath.log1p", domain=((-0.9, 3.0),),
+    "log1p", 1, wide(np.log1p), lambda r, x: (lambda t: t / (x + 1),),
+    lower=lambda s, x: s.log1p(x), oracle="mpmath.log1p", domain=((-0.9, 3.0),),
     doc=example("log(1 + x), accurate near 0.", "round(float(ad.log1p(1.0)), 4)", "0.6931"))
 log2 = elementwise(
-    "log2", 1, wide(np.log2), lambda r, x: (lambda t: multiply(t / x, 1 / _LN2),), oracle=lambda x: np.log2(x),
+    "log2", 1, wide(np.log2), lambda r, x: (lambda t: multiply(t / x, 1 / _LN2),),
+    lower=lambda s, x: s.log2(x), oracle=lambda x: np.log2(x),
     domain=_POSITIVE, doc=example("The logarithm of x to base 2.", "float(ad.log2(8.0))", "3.0"))
 log10 = elementwise(
-    "log10", 1, wide(np.log10), lambda r, x: (lambda t: multiply(t / x, 1 / math.log(10)),), oracle="mpmath.log10",
+    "log10", 1, wide(np.log10), lambda r, x: (lambda t: multiply(t / x, 1 / math.log(10)),),
+    lower=lambda s, x: s.log10(x), oracle="mpmath.log10",
     domain=_POSITIVE, doc=example("The logarithm of x to base 10.", "float(ad.log10(100.0))", "2.0"))
 
 
@@ -80,10 +87,12 @@ logaddexp = elementwise(
 # --------------------------------------------------------------------------------------------------------------- roots
 
 sqrt = elementwise(
-    "sqrt", 1, np.sqrt, lambda r, x: (lambda t: t / multiply(r, 2),), oracle="mpmath.sqrt", domain=_POSITIVE,
+    "sqrt", 1, np.sqrt, lambda r, x: (lambda t: t / multiply(r, 2),),
+    lower=lambda s, x: s.sqrt(x), oracle="mpmath.sqrt", domain=_POSITIVE,
     doc=example("The square root of x.", "float(ad.sqrt(9.0))", "3.0", "Its derivative at 0 is inf."))
 rsqrt = elementwise(
-    "rsqrt", 1, wide(lambda x: 1 / np.sqrt(x)), lambda r, x: (multiply(r / x, -0.5),), oracle=lambda x: x ** -0.5,
+    "rsqrt", 1, wide(lambda x: 1 / np.sqrt(x)), lambda r, x: (multiply(r / x, -0.5),),
+    lower=lambda s, x: s.rsqrt(x), oracle=lambda x: x ** -0.5,
     domain=_POSITIVE, doc=example("The reciprocal square root 1 / sqrt(x).", "float(ad.rsqrt(4.0))", "0.5"))
 
 
@@ -151,6 +160,7 @@ _any_power_slope = wide(_any_power_slope_kernel)
 POWER_SLOPE = Primitive(
     "power_slope", lambda x, y, k, m: _POW.prim.infer(x, y), _power_slope_kernel,
     partials=lambda r, x, y, k, m: (_power_slope(x, y, k + 1, m), _power_slope(x, y, k, m + 1)), elementwise=True,
+    lower=lambda s, x, y, k, m: s.power_slope(x, y, k, m),
     cases=(lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 1, "m": 0}),
            lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 0, "m": 1}),
            lambda rng: ((rng.uniform(0.5, 3, (2, 3)), rng.uniform(-3, 3, (3,))), {"k": 1, "m": 1})),
@@ -173,7 +183,8 @@ def _power_kernel(x: Any, y: Any) -> Any:
 
 _POW: Any = elementwise(
     "pow", 2, wide(_power_kernel), lambda r, x, y: (_power_slope(x, y, 1, 0), _power_slope(x, y, 0, 1)), kinds="iufc",
-    domain=((0.2, 3.0), (-3.0, 3.0)), oracle="numpy.power", doc="The power x**y.", public=False)
+    domain=((0.2, 3.0), (-3.0, 3.0)),
+    lower=lambda s, x, y: s.pow(x, y), oracle="numpy.power", doc="The power x**y.", public=False)
 
 
 def _int_pow_infer(x: Spec, n: int) -> Spec:
@@ -196,7 +207,7 @@ def _int_pow_kernel(x: Any, n: int) -> Any:
 
 INT_POW = Primitive(
     "int_pow", _int_pow_infer, wide(_int_pow_kernel), partials=lambda r, x, n: (_int_pow_slope(x, n),),
-    elementwise=True,
+    elementwise=True, lower=lambda s, x, n: s.int_pow(x, n),
     cases=(lambda rng: ((rng.uniform(-3, 3, (2, 3)),), {"n": 3}),
            lambda rng: ((rng.uniform(0.5, 3, (2, 3)),), {"n": -2})),
     oracle=lambda x, n: x ** n, doc="The power x**n with an integer n that is part of the program.")
@@ -256,10 +267,12 @@ install("__rpow__", _power_reflected)
 
 
 sin = elementwise(
-    "sin", 1, wide(np.sin), lambda r, x: (cos(x),), oracle="mpmath.sin",
+    "sin", 1, wide(np.sin), lambda r, x: (cos(x),),
+    lower=lambda s, x: s.sin(x), oracle="mpmath.sin",
     doc=example("The sine of x, in radians.", "round(float(ad.sin(0.5)), 4)", "0.4794"))
 cos: Any = elementwise(
-    "cos", 1, wide(np.cos), lambda r, x: (negative(sin(x)),), oracle="mpmath.cos",
+    "cos", 1, wide(np.cos), lambda r, x: (negative(sin(x)),),
+    lower=lambda s, x: s.cos(x), oracle="mpmath.cos",
     doc=example("The cosine of x, in radians.", "round(float(ad.cos(0.5)), 4)", "0.8776"))
 
 def _tan_slope(r: Any, x: Any) -> Any:
@@ -268,7 +281,8 @@ def _tan_slope(r: Any, x: Any) -> Any:
 
 
 tan = elementwise(
-    "tan", 1, wide(np.tan), lambda r, x: (_tan_slope(r, x),), oracle="mpmath.tan", domain=((-1.4, 1.4),),
+    "tan", 1, wide(np.tan), lambda r, x: (_tan_slope(r, x),),
+    lower=lambda s, x: s.tan(x), oracle="mpmath.tan", domain=((-1.4, 1.4),),
     doc=example("The tangent of x, in radians.", "round(float(ad.tan(0.5)), 4)", "0.5463"))
 
 # Slopes of the inverse functions: x**m q**(-n/2), with q = 1 - x**2, 1 + x**2 or x**2 - 1 and m 0 or 1. The factor x is
@@ -360,13 +374,16 @@ atanh = elementwise(
 # ---------------------------------------------------------------------------------------------------------- hyperbolic
 
 sinh = elementwise(
-    "sinh", 1, wide(np.sinh), lambda r, x: (cosh(x),), oracle="mpmath.sinh",
+    "sinh", 1, wide(np.sinh), lambda r, x: (cosh(x),),
+    lower=lambda s, x: s.sinh(x), oracle="mpmath.sinh",
     doc=example("The hyperbolic sine of x.", "round(float(ad.sinh(0.5)), 4)", "0.5211"))
 cosh: Any = elementwise(
-    "cosh", 1, wide(np.cosh), lambda r, x: (sinh(x),), oracle="mpmath.cosh",
+    "cosh", 1, wide(np.cosh), lambda r, x: (sinh(x),),
+    lower=lambda s, x: s.cosh(x), oracle="mpmath.cosh",
     doc=example("The hyperbolic cosine of x.", "round(float(ad.cosh(0.5)), 4)", "1.1276"))
 tanh = elementwise(
-    "tanh", 1, wide(np.tanh), lambda r, x: (_sech2(x),), oracle="mpmath.tanh",
+    "tanh", 1, wide(np.tanh), lambda r, x: (_sech2(x),),
+    lower=lambda s, x: s.tanh(x), oracle="mpmath.tanh",
     doc=example("The hyperbolic tangent of x.", "round(float(ad.tanh(0.5)), 4)", "0.4621"))
 
 
@@ -379,7 +396,7 @@ def _sech2_kernel(x: Any) -> Any:
 
 _sech2: Any = helper(
     "sech2", 1, wide(_sech2_kernel), lambda r, x: (multiply(multiply(tanh(x), r), -2),), kinds="fc",
-    oracle=lambda x: 1 / np.cosh(x) ** 2,
+    lower=lambda s, x: s.sech2(x), oracle=lambda x: 1 / np.cosh(x) ** 2,
     doc="1 / cosh(x)**2, the slope of tanh: 4 e / (1 + e)**2 with e = exp(-2 |x|).")
 
 # ------------------------------------------------------------------------------------------------------------ the plane
@@ -458,7 +475,8 @@ def _at_zero(x: Any, product: Any) -> Any:
 
 xdivy: Any = elementwise(
     "xdivy", 2, lambda x, y: _at_zero(x, np.true_divide(x, y)),
-    lambda r, x, y: (lambda t: xdivy(where(_both_zero(x, y), 0, t), y), negative(xdivy(r, y))), oracle="numpy.divide",
+    lambda r, x, y: (lambda t: xdivy(where(_both_zero(x, y), 0, t), y), negative(xdivy(r, y))),
+    lower=lambda s, x, y: s.select(x.eq(0), 0, x / y), oracle="numpy.divide",
     domain=((-3.0, 3.0), (0.5, 3.0)),
     doc=example("x / y, and 0 where x is 0, whatever y is.", "float(ad.xdivy(0.0, 0.0))", "0.0",
                 "Its derivatives where both are 0 are 0."))
@@ -476,7 +494,8 @@ _log1p_beside = helper(
 
 xlogy = elementwise(
     "xlogy", 2, wide(lambda x, y: _at_zero(x, x * np.log(y))),
-    lambda r, x, y: (_log_beside(x, y), xdivy(x, y)), oracle=lambda x, y: x * np.log(y), domain=_BOTH_POSITIVE,
+    lambda r, x, y: (_log_beside(x, y), xdivy(x, y)),
+    lower=lambda s, x, y: s.xlogy(x, y), oracle=lambda x, y: x * np.log(y), domain=_BOTH_POSITIVE,
     doc=example("x * log(y), and 0 where x is 0, whatever y is.", "float(ad.xlogy(0.0, 0.0))", "0.0",
                 "Derivatives: log(y) and x / y; where both are 0 they are 0."))
 xlog1py = elementwise(

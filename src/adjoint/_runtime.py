@@ -12,7 +12,7 @@ from ._config import config
 from ._errors import AdjointError, TraceError
 from ._graph import Node
 from ._tensor import Tensor, wrap
-from ._trace import ELSEWHERE, Trace, hooks, live, local, remember, taped, user_line
+from ._trace import ELSEWHERE, Trace, hooks, line_of, live, local, remember, taped, user_line
 from .engines import llvm as llvm_engine
 from .engines import numpy as numpy_engine
 from .passes import optimize
@@ -168,10 +168,10 @@ def evaluate(t: Tensor) -> Any:
     if trace is None or hasattr(t, "_value"):
         return t._value
     if trace.scratch:
-        code, _ = user_line()
+        where = user_line()
         raise TraceError(
-            f"the value of a traced tensor of shape {t._spec.shape} is needed in {code.co_name} ({code.co_filename}), but while "
-            f"a function is traced its tensors have no values: a Python if, while, float(), print or NumPy call on "
+            f"the value of a traced tensor of shape {t._spec.shape} is needed in {where[0].co_name} ({line_of(where)}), but "
+            f"while a function is traced its tensors have no values: a Python if, while, float(), print or NumPy call on "
             f"one can't be traced. Use ad.where for a choice, or call the function without the decorator")
     if t._idx in trace.failures:
         raise trace.failures[t._idx]

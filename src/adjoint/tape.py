@@ -12,7 +12,7 @@ from ._errors import DtypeError, ShapeError, TapeError, complain
 from ._graph import spec
 from ._sparse import IndexedSlices, as_result
 from ._tensor import Tensor, Value, Variable
-from ._trace import Trace, handle, hooks, local, place, remember, tensor_at, user_line
+from ._trace import Trace, handle, hooks, line_of, local, place, remember, tensor_at, user_line
 from .primitives.convert import convert
 from .primitives.creation import ones_of, zeros_of
 
@@ -53,6 +53,7 @@ class GradientTape:
         self._recording = False
         self._done: tuple[Any, int] | None = None        # the line that used it up
         self._spent: tuple[Any, Any] | None = None       # what it had recorded then, without values
+        self._cut = False                                # whether a gradient asked for inside the block ended the recording
         self._looks: list[Any] = []                      # values that left for NumPy or Python while it recorded
 
     # -- recording -----------------------------------------------------------------------------------------------------
@@ -182,6 +183,7 @@ class GradientTape:
     def reset(self) -> None:
         """Forget everything recorded so far."""
         self._segments, self._watched, self._done, self._spent, self._looks = [], [], None, None, []
+        self._cut = False
         if self._recording:
             self._start(local.trace)
 
@@ -291,10 +293,11 @@ class GradientTape:
         if self._done is not None:
             raise TapeError(
                 f"A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians): {what} "
-                f"was called again on a tape that was used up at {_line(self._done)}. Ask for all gradients in one call, or "
+                f"was called again on a tape that was used up at {line_of(self._done)}. Ask for all gradients in one call, or "
                 f"make it GradientTape(persistent=True)")
         if self._recording:
             if not self._persistent:
+                self._cut = True
                 self._stop()
         elif not self._segments:
             raise TapeError(f"GradientTape.{what}: nothing was recorded; use the tape in a with block first")
@@ -306,6 +309,10 @@ class GradientTape:
 
     def _record(self) -> tuple[list[Any], list[Any]]:
         """What the tape recorded, as (past, start, stop), and what it watches, as (past, place): structure, no values."""
+        if len(self._segments) > 1:
+            for trace, _, _ in self._segments:
+                if trace.owners:
+                    remember(trace).links = {n: o._origin for n, o in enumerate(trace.owners) if hasattr(o, "_origin")}
         return ([(remember(trace), start, trace.node.end if stop is None else stop) for trace, start, stop in self._segments],
                 [(remember(trace), idx) for trace, idx in self._watched])
 
@@ -450,15 +457,6 @@ class GradientTape:
 
 def _weakly(tape: GradientTape, target: Any, sources: Any) -> tuple[Any, ...]:
     return ref(tape), ref(target) if isinstance(target, Value) else None, tuple([ref(s) for s in sources])
-
-
-def _line(where: tuple[Any, int]) -> str:
-    """file:line of a recorded place."""
-    code, offset = where
-    for start, stop, line in code.co_lines():
-        if start <= offset < stop and line is not None:
-            return f"{code.co_filename}:{line}"
-    return f"{code.co_filename}:{code.co_firstlineno}"
 
 
 _logged: set[str] = set()

@@ -84,6 +84,12 @@ class Traced:
                        for n, owner, value in zip(reversed(inputs), scratch.owners, scratch.inputs)]
         self.watch = [owner for at, owner, _ in self.recipe if at is None and owner.__class__ in (Tensor, Variable)]
 
+    def __repr__(self) -> str:
+        args = ", ".join(repr(leaf.spec) if leaf.__class__ is _Slot else f"{leaf!r:.40}"
+                         for leaf in _nest.flatten(self.held[0]) + _nest.flatten(self.held[1]))
+        count = sum(n.op is not None and n.op.prim is not INPUT for n in self.node.path())
+        return f"<trace of ({args}): {count} operations, called {self.calls} times>"
+
     def inputs(self, tensors: Any) -> list[Any]:
         """For each input of the program the tensor, variable or Python scalar that it is in this call."""
         return [tensors[at] if at is not None else value if owner is None

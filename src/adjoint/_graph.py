@@ -67,7 +67,7 @@ class Primitive:
     """
 
     __slots__ = (
-        "_ops", "batch", "cases", "doc", "domain", "elementwise", "infer", "joint", "jvp", "kernel", "linear", "lower",
+        "_ops", "batch", "cases", "doc", "domain", "elementwise", "infer", "joint", "jvp", "kernel", "linear", "lower", "lowered",
         "module", "name", "oracle", "partials", "pure", "vjp",
     )
 
@@ -96,6 +96,7 @@ class Primitive:
         self.name, self.infer, self.kernel = name, infer, kernel
         self.partials, self.vjp, self.jvp, self.linear, self.joint = partials, vjp, jvp, linear, joint
         self.lower, self.batch, self.elementwise, self.pure = lower, batch, elementwise, pure
+        self.lowered = kernel                            # what a compiled form stands for: another kernel is called
         self.domain, self.cases, self.oracle, self.doc = domain, cases, oracle, doc
         self.module = kernel.__module__ if kernel is not None else ""
         self._ops: dict[Any, Op] = {}

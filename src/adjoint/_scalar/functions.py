@@ -60,7 +60,7 @@ class Functions(Vocabulary):
 
     def _exp(s, x: Expr, short: bool) -> Expr:
         if short:                                        # past the range of float32, well inside that of float64
-            n, k, p = s._exp_parts(s._between(x, -700.0, 700.0), True)
+            _, k, p = s._exp_parts(s._between(x, -700.0, 700.0), True)
             scale = s._two_to(k)
             return s.fma(scale, p, scale)
         n, k, p = s._exp_parts(s._between(x, -746.0, 710.0), False)
@@ -74,7 +74,7 @@ class Functions(Vocabulary):
     exp = _through(_exp)
 
     def _expm1(s, x: Expr, short: bool) -> Expr:
-        n, k, p = s._exp_parts(s._between(x, -60.0, 60.0 if not short else 700.0), short)
+        _, k, p = s._exp_parts(s._between(x, -60.0, 60.0 if not short else 700.0), short)
         scale = s._two_to(k)
         r = s.fma(scale, p, scale - 1.0)
         r = s.select(x.eq(0.0), x, r)

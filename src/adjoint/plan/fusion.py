@@ -82,7 +82,7 @@ def lower(s: Functions, op: Op, args: list[Expr], out: str) -> Expr:
 def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
     """constant, view, reduction, point or step."""
     name = instr.op.prim.name
-    if len(instr.outs) != 1:
+    if len(instr.outs) != 1 or instr.op.prim.kernel is not instr.op.prim.lowered:
         return "step"
     out = specs[instr.outs[0]]
     if out.dtype.name not in TYPES or out.size == 0:

@@ -95,6 +95,7 @@ def test_variables_are_read_not_differentiated():
     (lambda: ad.jvp(lambda x: x, (1.0,), ([1.0, 2.0],)), ShapeError, "tangent"),
     (lambda: ad.jacobian(lambda x: x, mode="sideways"), ValueError, "mode"),
     (lambda: ad.vjp(lambda x: (x, x), 1.0)[1]((1.0,)), ShapeError, "structure"),
+    (lambda: ad.vjp(lambda x: x, 1.0)[1]([1.0, 2.0]), ShapeError, "vjp: each cotangent"),
     (lambda: ad.vmap(lambda x: x)(1.0), ShapeError, "in_axes=None"),
     (lambda: ad.vmap(lambda x: x, 2)(ad.constant([1.0])), AxisError, "in_axes"),
     (lambda: ad.vmap(lambda x, y: x)(ad.constant([1.0]), ad.constant([1.0, 2.0])), ShapeError, "1 and 2"),
@@ -300,6 +301,7 @@ def test_vmap_axes_and_nests():
     close(ad.vmap(lambda a, b: a * b, in_axes=(None, 0))(f64(y), f64(y)), np.outer(y, y))
     close(ad.vmap(lambda a, k=None: a * k)(f64(y), k=f64(y)), y * y)
     close(ad.vmap(lambda a: a, -1, -1)(f64(x)), x)
+    assert ad.vmap(lambda a: {"none": None, "number": 3.0})(f64(y))["none"] is None
 
 
 def test_vmap_ranks_align_as_one_by_one():

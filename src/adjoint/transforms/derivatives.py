@@ -298,6 +298,10 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
             raise ShapeError(complain("vjp", "the pullback's argument",
                                       f"of the result's structure ({len(targets)} tensors)",
                                       f"{len(given)} tensors"))
+        for y, c in zip(targets, given):
+            if isinstance(y, Value) and tuple(convert(c)._spec.shape) != y._spec.shape:
+                raise ShapeError(complain("vjp", "each cotangent", f"of its result's shape {y._spec.shape}",
+                                          convert(c)._spec.shape))
         found = run.tape.gradient(targets, run.sources, given)
         return run.packed(found, lambda s: zeros_of(s._spec))
 

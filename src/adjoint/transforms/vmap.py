@@ -88,12 +88,16 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             given, named = _nest.pack(tree, [leaf if axis is None else next(it) for leaf, axis in zip(leaves, axes)])
             out = f(*given, **named)
             shape.append(out)
-            return [convert(o) for o in _nest.flatten([out])]
+            return [None if o is None else convert(o) for o in _nest.flatten([out])]
 
         found = _batch.on_examples(one, tensors, [True] * len(tensors), size)
         out = shape[0]
         outs = []
-        for (t, flag), axis in zip(found, _spread("out_axes", out_axes, out)):
+        for pair, axis in zip(found, _spread("out_axes", out_axes, out)):
+            if pair is None:
+                outs.append(None)
+                continue
+            t, flag = pair
             if axis is None:
                 if flag:
                     raise ValueError(complain("vmap", "out_axes", "an int for a result that differs between examples",

@@ -1,0 +1,72 @@
+"""python -m benchmarks.accuracy [--show NAME ...] [--peer LIBRARY=PYTHON ...] [--dtype float32] [--out FILE]"""
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import measure, report
+from .cases import CASES
+from .reference import DTYPES
+
+PEERS = ("tensorflow", "torch", "jax")
+
+
+def interpreter(library: str, given: dict[str, str]) -> str | None:
+    """Where a peer is installed: as told, under /opt/peers, or beside adjoint."""
+    for python in (given.get(library), f"/opt/peers/{library}/bin/python", sys.executable):
+        if python and shutil.which(python) and not subprocess.run(
+                [python, "-c", f"import importlib.util, sys; sys.exit(importlib.util.find_spec({library!r}) is None)"],
+                check=False).returncode:
+            return python
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+    parser.add_argument("--show", nargs="+", metavar="NAME", help="only these functions; print, write nothing ('all' for every one)")
+    parser.add_argument("--peer", action="append", default=[], metavar="LIBRARY=PYTHON", help="the interpreter that has a peer")
+    parser.add_argument("--peers", action="store_true", help="with --show: the peers as well")
+    parser.add_argument("--dtype", choices=DTYPES, help="only this dtype")
+    parser.add_argument("--engine", nargs="+", default=["numpy"], choices=["numpy", "llvm"], help="engines of adjoint to measure")
+    parser.add_argument("--over", type=float, default=0.0, help="with --show: only rows with an error above this")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[2] / "docs" / "accuracy.md")
+    options = parser.parse_args()
+    references = measure.load()
+    names = list(CASES) if not options.show or options.show == ["all"] else options.show
+    dtypes = (options.dtype,) if options.dtype else DTYPES
+    found: dict[str, Any] = {}
+    for engine in options.engine:
+        label = "adjoint" if engine == "numpy" else "adjoint, llvm"
+        found[label] = measure.table(measure.in_process(label, names, dtypes), references)
+    given = dict(p.split("=", 1) for p in options.peer)
+    for library in PEERS if not options.show or options.peers else ():
+        python = interpreter(library, given)
+        if python is not None:
+            results = measure.in_subprocess(library, python, names, dtypes)
+            if results:
+                found[library] = measure.table(results, references)
+    if options.show:
+        print(report.lines(found, names, dtypes, options.over))
+    else:
+        options.out.write_text(report.page(found, dtypes, _versions(found, given)), encoding="utf-8")
+        print(report.headline(found, dtypes))
+
+
+def _versions(found: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
+    out = {}
+    for library in found:
+        python = interpreter(library, given) if library in PEERS else None
+        if python:
+            got = subprocess.run([python, "-c", f"import importlib.metadata as m, json; print(json.dumps(m.version({library!r})))"],
+                                 capture_output=True, text=True, check=False)
+            out[library] = json.loads(got.stdout) if got.returncode == 0 else ""
+    return out
+
+
+if __name__ == "__main__":
+    main()

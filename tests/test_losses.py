@@ -297,7 +297,7 @@ def test_keras_squeezes_and_broadcasts(f):
     (lambda: losses.huber([1.0], ad.constant([0.5]), delta=0), ad.ArgumentError, "delta"),
     (lambda: losses.Huber("wide", reduction="average"), ValueError, "reduction"),
     (lambda: losses.Huber(wrong=1), TypeError, "wrong"),
-    (lambda: losses.MeanSquaredError("sum", "name", 1), TypeError, "positional"),
+    (lambda: losses.MeanSquaredError("sum", "name", None, 1), TypeError, "positional"),
     (lambda: losses.Loss()([1.0], [1.0]), NotImplementedError, "call"),
 ])
 def test_bad_arguments_are_named(call, error, words):

@@ -345,3 +345,58 @@ def test_in_a_traced_function(make):
                 o.learning_rate = 0.02
     assert int(optimizers[0].iterations) == 8
     np.testing.assert_allclose(variables[0].numpy(), variables[1].numpy(), rtol=2e-6)
+
+
+@pytest.mark.parametrize(("make", "pure", "settings"), [
+    (ad.optim.SGD, ad.optim.sgd, {}), (ad.optim.Adam, ad.optim.adam, {}), (ad.optim.Nadam, ad.optim.nadam, {}),
+    (ad.optim.RMSprop, ad.optim.rmsprop, {"momentum": 0.5})])
+def test_a_step_recorded_in_one_go_is_the_step(make, pure, settings):
+    """Rates that are literals now and then, gradients that are one tensor or several, pending or known, clipped or not:
+    the bits of the pure rule applied by hand."""
+    rng = np.random.default_rng(8)
+    rates = [0.013, 0.5, 0.013, 1.0, 0.25, 0.02, 0.5, 0.03, 0.04, 0.05, 0.06, 0.07]
+    variables = [ad.Variable(np.ones(3, np.float32)) for _ in range(2)]
+    by_hand = [np.ones(3, np.float32)] * 2
+    optimizer = make(lambda t: rates[int(t)], **settings)
+    rule = pure(lambda t: rates[int(t)], **settings)
+    state = rule.init([ad.constant(p) for p in by_hand])
+    for n in range(len(rates)):
+        raw = [rng.normal(size=3).astype(np.float32) for _ in range(2)]
+        if n % 3 == 1:
+            raw[1] = raw[0]
+        g = [ad.constant(x) for x in raw]
+        if n % 3 == 1:
+            g[1] = g[0]                                  # one tensor for both
+        if n % 4 == 2:
+            g = [x * 2.0 for x in g]                     # still pending
+            raw = [x * 2 for x in raw]
+        optimizer.apply(g, variables)
+        if n % 5 == 3:
+            variables[0].numpy()
+        params = [ad.constant(p) for p in by_hand]
+        updates, state = rule.update([ad.constant(x) for x in raw], state, params)
+        by_hand = [p.numpy() for p in ad.optim.apply_updates(params, updates)]
+    for v, p in zip(variables, by_hand):
+        assert v.numpy().tobytes() == p.tobytes()
+
+
+def test_two_optimizers_share_variables():
+    a, b = ad.Variable(1.0), ad.Variable(1.0)
+    one, two = ad.optim.Adam(0.1), ad.optim.SGD(0.1, momentum=0.5)
+    for _ in range(4):
+        one.apply([1.0, 1.0], [a, b])
+        two.apply([0.5], [a])
+    assert float(b) == pytest.approx(0.6, rel=1e-5)
+    assert float(a) == pytest.approx(0.6 - 0.05 * (1 + 1.5 + 1.75 + 1.875), rel=1e-5)
+
+
+def test_outside_assignments_are_seen():
+    w = ad.Variable(1.0)
+    optimizer = ad.optim.SGD(0.1)
+    for n in range(5):
+        optimizer.apply([1.0], [w])
+        if n == 2:
+            w.assign(5.0)
+        if n == 3:
+            w.assign_add(1.0)
+    assert float(w) == pytest.approx(5.0 - 0.1 + 1.0 - 0.1)

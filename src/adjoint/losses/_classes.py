@@ -140,27 +140,32 @@ class _Wrapper(Loss):
         return {**super().get_config(), **self._settings}
 
 
-def _loss(name_: str, function: Callable[..., Any], **defaults: Any) -> Any:
+_COMMON = {"reduction": "sum_over_batch_size", "name": None, "dtype": None}
+
+
+def _loss(name_: str, function: Callable[..., Any], without: tuple[str, ...] = ()) -> Any:
     """The class of a loss function; its settings are the function's, by position in the function's order."""
-    order = [k for k in inspect.signature(function).parameters if k not in ("y_true", "y_pred", "keras")]
-    settings = {k: inspect.signature(function).parameters[k].default for k in order} | defaults
+    settings = {k: v.default for k, v in inspect.signature(function).parameters.items()
+                if k not in ("y_true", "y_pred", "keras", *without)}
+    place = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    signature = inspect.Signature([inspect.Parameter("self", place), *(
+        inspect.Parameter(k, place, default=v) for k, v in (settings | _COMMON).items())])
     head = (function.__doc__ or "").strip().splitlines()[0]
-    settings_text = "".join(f"{k}={v!r}, " for k, v in settings.items())
+    shown = ", ".join(f"{k}={v!r}" for k, v in (settings | _COMMON).items())
 
-    def __init__(self: Any, *args: Any, reduction: Any = "sum_over_batch_size", name: str | None = None,
-                 dtype: Any = None, **given: Any) -> None:
-        if len(args) > len(order) + 2:
-            raise TypeError(f"{name_}: takes at most {len(order) + 2} positional arguments, got {len(args)}")
-        by_place: dict[str, Any] = dict(zip((*order, "reduction", "name"), args))
-        reduction, name = by_place.pop("reduction", reduction), by_place.pop("name", name)
-        unknown = (set(given) - set(order)) | (set(given) & set(by_place))
-        if unknown:
-            raise TypeError(f"{name_}: unknown or repeated argument {sorted(unknown)[0]!r}; it takes "
-                            f"{', '.join((*order, 'reduction', 'name', 'dtype'))}")
-        self._set(reduction, name, dtype, **{**settings, **by_place, **given})
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name_}: {error}; it takes {shown}") from None
+        bound.apply_defaults()
+        given = dict(bound.arguments)
+        del given["self"]
+        self._set(*[given.pop(k) for k in _COMMON], **given)
 
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
     doc = (f"{head}\n\n    As an object: settings are kept, the samples' losses are reduced and weighted (see Loss).\n\n"
-           f"    {name_}({settings_text}reduction=\"sum_over_batch_size\", name=None)\n    ")
+           f"    {name_}({shown})\n    ")
     return type(name_, (_Wrapper,), {"__init__": __init__, "__doc__": doc, "__module__": __name__.rsplit(".", 1)[0],
                                     "function": staticmethod(function)})
 
@@ -172,7 +177,7 @@ MeanSquaredLogarithmicError = _loss("MeanSquaredLogarithmicError", f.mean_square
 Huber = _loss("Huber", f.huber)
 LogCosh = _loss("LogCosh", f.log_cosh)
 CosineSimilarity = _loss("CosineSimilarity", f.cosine_similarity)
-KLDivergence = _loss("KLDivergence", f.kl_divergence)
+KLDivergence = _loss("KLDivergence", f.kl_divergence, without=("axis",))
 Poisson = _loss("Poisson", f.poisson)
 BinaryCrossentropy = _loss("BinaryCrossentropy", f.binary_crossentropy)
 BinaryFocalCrossentropy = _loss("BinaryFocalCrossentropy", f.binary_focal_crossentropy)

@@ -38,12 +38,11 @@ from ..primitives.scatter import take_along_axis
 from ..primitives.softmax import (
     log_softmax,
     sigmoid_cross_entropy_with_logits,
-    softmax,
     softmax_cross_entropy_with_logits,
     sparse_softmax_cross_entropy_with_logits,
 )
 from ..primitives.special import sigmoid
-from ..primitives.transcendental import log, pow, sqrt, xlogy
+from ..primitives.transcendental import expm1, log, pow, sqrt, xlogy
 from ._primitives import BINARY, COUNT, CROSS, DISTANCE, DIVERGENCE, LABELS
 
 __all__ = [
@@ -409,12 +408,11 @@ def categorical_focal_crossentropy(y_true: Any, y_pred: Any, alpha: Any = 0.25, 
     y = _smoothed(name, y, label_smoothing, 1.0 / max(p._spec.shape[k], 1))
     if from_logits:
         logs = log_softmax(p, k)
-        p = softmax(p, k)
-        terms = multiply(y, logs)
+        rest, terms = negative(expm1(logs)), multiply(y, logs)   # 1 - p without its cancellation
     else:
         p = _normalized(p, k) if keras else p
-        terms = xlogy(y, p)
-    return negative(sum(multiply(multiply(pow(subtract(1.0, p), gamma), alpha), terms), k))
+        rest, terms = subtract(1.0, p), xlogy(y, p)
+    return negative(sum(multiply(multiply(pow(rest, gamma), alpha), terms), k))
 
 
 # --------------------------------------------------------------------------------------------------------------- hinges

@@ -553,7 +553,6 @@ def test_function_from_several_threads():
     assert found == [True] * 4
 
 
-@pytest.mark.skipif(not hasattr(ad, "random"), reason="no random numbers")
 def test_random_numbers_are_drawn_anew():
     f = ad.function(lambda x: x + ad.random.normal((3,)))
     a, b = f(ad.constant(0.0)).tolist(), f(ad.constant(0.0)).tolist()
@@ -561,6 +560,31 @@ def test_random_numbers_are_drawn_anew():
     with ad.GradientTape():
         c, d = f(ad.constant(0.0)), f(ad.constant(0.0))
     assert c.tolist() != d.tolist()
+
+
+def test_transforms_in_several_threads():
+    f = ad.function(lambda x: ad.sum(ad.sin(x) * x))
+    g = ad.function(lambda x: ad.sum(double(x)))
+
+    @ad.custom_gradient
+    def double(x):
+        return ad.exp(x), lambda dy: dy * ad.exp(x) * 2.0
+
+    wrong = []
+
+    def work(k):
+        for i in range(15):
+            v = np.arange(1.0 + (k + i) % 3) + k * 0.01
+            x = ad.constant(v)
+            pairs = [(ad.grad(f)(x), np.cos(v) * v + np.sin(v)), (ad.grad(g)(x), 2 * np.exp(v)),
+                     (ad.hessian(lambda x: ad.sum(x * x * x))(x), np.diag(6 * v)), (ad.vmap(ad.grad(lambda z: z * z))(x), 2 * v)]
+            wrong.extend([k for got, want in pairs if not np.allclose(got.numpy(), want)])
+        wrong.append(None)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert wrong == [None] * 4
 
 
 def test_result_of_function_is_its_own():

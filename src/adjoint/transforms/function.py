@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from .._tensor import Tensor, Value, Variable
 from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, hooks, local, place, user_line
 from ..primitives.convert import convert
 from ..primitives.sampling import Draw, next_draw
+from ..tape import _log_once
 
 __all__ = ["Function", "function"]
 
@@ -274,9 +274,8 @@ class Function:
             self._fast.clear()
         self.traces = list(self._known.values())
         if self.trace_count == _MANY:
-            logging.getLogger("adjoint").warning(
-                "function %s was traced %d times: each new shape and each new Python number makes a trace; pass "
-                "numbers that change as tensors", getattr(self.python_function, "__name__", "?"), _MANY)
+            _log_once(f"function {self._name} was traced {_MANY} times: each new shape and each new Python number makes a "
+                      f"trace; pass numbers that change as tensors")
         return traced
 
 

@@ -92,7 +92,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
 
         found = _batch.on_examples(one, tensors, [True] * len(tensors), size)
         out = shape[0]
-        outs = []
+        outs: list[Any] = []
         for pair, axis in zip(found, _spread("out_axes", out_axes, out)):
             if pair is None:
                 outs.append(None)

@@ -26,12 +26,25 @@ def lines() -> list[str]:
 
 def outcome(line: str, tf: Any) -> Any:
     """What the expression gives under ``tf``."""
-    space = {"tf": tf, "np": np, "keras": tf.keras, "io": io, "math": math}
     try:
-        return plain(eval(line.lstrip("~ "), space), tf, not line.startswith("~"))
+        return plain(evaluate(line, tf), tf, not line.startswith("~"))
     except Exception as error:
         known = [c.__name__ for c in type(error).__mro__ if c.__name__ in ERRORS]
         return {"error": known[0] if known else type(error).__name__}
+
+
+def evaluate(line: str, tf: Any) -> Any:
+    """The value of the expression, in which grad(f, *xs) is the gradients of f(*xs) with respect to each of xs."""
+
+    def grad(f: Any, *xs: Any, **settings: Any) -> Any:
+        values = [x if isinstance(x, tf.Variable) else tf.convert_to_tensor(x) for x in xs]
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            y = f(*values)
+        found = tape.gradient(y, values, **settings)
+        return found[0] if len(found) == 1 else found
+
+    return eval(line.lstrip("~ "), {"tf": tf, "np": np, "keras": tf.keras, "io": io, "math": math, "grad": grad})
 
 
 def plain(value: Any, tf: Any, exact: bool = True) -> Any:

@@ -9,6 +9,7 @@ import adjoint as ad
 
 from .. import _dtypes, nn
 from .._errors import NotSupportedError, ShapeError, complain
+from .._tensor import Value
 from ..primitives._make import normalize_axis
 from ._arrays import _alike, ints, tensor
 from ._bind import public
@@ -22,6 +23,10 @@ def matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False,
            adjoint_b: bool = False, a_is_sparse: bool = False, b_is_sparse: bool = False, output_type: Any = None,
            grad_a: bool = False, grad_b: bool = False, name: str | None = None) -> Any:
     """The matrix product, over leading axes that broadcast; either factor may be transposed first."""
+    plain = not (transpose_a or transpose_b or adjoint_a or adjoint_b or output_type)
+    if plain and isinstance(a, Value) and isinstance(b, Value) and a._spec.ndim > 1 and b._spec.ndim > 1 and (
+            a._spec.dtype is b._spec.dtype):
+        return ad.matmul(a, b)
     x, y = _pair(a, b, "matmul")
     if x.ndim < 2 or y.ndim < 2:
         raise ShapeError(complain("matmul", "a and b", "matrices (two axes or more)", f"shapes {tuple(x.shape)} and "

@@ -67,6 +67,16 @@ for _name in _CLASSES.split():
     _enter(_name, type(_name, (_base,), {"_keras": True, "__doc__": _base.__doc__, "__module__": __name__}))
 
 
+class KLDivergence(FOUND["KLDivergence"]):  # type: ignore[misc]
+    """sum(y_true log(y_true / y_pred)) over the last axis."""
+
+    def __init__(self, reduction: Any = "sum_over_batch_size", name: str | None = "kl_divergence", dtype: Any = None) -> None:
+        super().__init__(reduction=reduction, name=name, dtype=dtype)
+
+
+_enter("KLDivergence", KLDivergence)
+
+
 @public("keras.losses.Loss losses.Loss keras.Loss")
 class Loss(losses.Loss, metaclass=StandsFor):
     """Base of the losses: a subclass defines ``call(y_true, y_pred)``; calling it reduces and weights the result."""

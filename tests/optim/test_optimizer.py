@@ -1,4 +1,5 @@
 """The stateful face: what is applied, what is refused, what is remembered."""
+import os
 import threading
 import warnings
 
@@ -311,6 +312,7 @@ def test_what_does_not_load_changes_nothing(tmp_path):
     assert float(other.learning_rate) == pytest.approx(0.02)
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
 def test_memory_stays_flat():
     """Twenty thousand steps of plain descent; the first few thousand fill caches."""
     w = ad.Variable(np.ones(100, np.float32))
@@ -400,3 +402,28 @@ def test_outside_assignments_are_seen():
         if n == 3:
             w.assign_add(1.0)
     assert float(w) == pytest.approx(5.0 - 0.1 + 1.0 - 0.1)
+
+
+def test_sparse_gradients_are_made_dense():
+    w = ad.Variable(np.ones((5, 2)))
+    optimizer = ad.optim.SGD(0.5)
+    with ad.GradientTape() as tape:
+        loss = ad.sum(ad.gather(w, [0, 2, 2]))
+    g = tape.gradient(loss, w)
+    assert isinstance(g, ad.IndexedSlices)
+    optimizer.apply_gradients([(g, w)])
+    assert w.numpy()[:, 0].tolist() == [0.5, 1, 0, 1, 1]
+
+
+def test_state_restored_by_assignment():
+    """What loads weights one by one, as Keras programs do, restores the numbers too."""
+    variables, optimizer = network(), ad.optim.Nadam(0.25)
+    train(optimizer, variables, 0, 3)
+    rest, again = network(), ad.optim.Nadam(0.25)
+    train(again, rest, 0, 1)
+    for v, other in zip((*rest, *again.variables), (*variables, *optimizer.variables)):
+        v.assign(other.numpy())
+    train(optimizer, variables, 3, 2)
+    train(again, rest, 3, 2)
+    for x, y in zip(variables, rest):
+        assert x.numpy().tobytes() == y.numpy().tobytes()

@@ -282,12 +282,12 @@ class Function:
 def _call(traced: Traced, tensors: Any) -> Any:
     trace = local.trace
     traced.calls += 1
-    if traced.scratch.closures:
-        made = _replayed(traced, tensors)
-    elif local.tapes or hooks.check is not None or trace.scratch or trace.assigned or not traced.settled(tensors):
-        made = _inlined(traced, tensors)
-    else:
+    if not (local.tapes or hooks.check is not None or trace.scratch or trace.assigned) and traced.settled(tensors):
         made = _run(traced, tensors)
+    elif traced.scratch.closures:
+        made = _replayed(traced, tensors)
+    else:
+        made = _inlined(traced, tensors)
     if traced.assigned:
         for variable, new in zip(traced.assigned, made[-len(traced.assigned):]):
             variable.assign(new)

@@ -49,6 +49,7 @@ from .transforms import function, grad, hessian, hvp, jacobian, jvp, linearize, 
 
 if TYPE_CHECKING:
     from . import losses, nn, optim, random
+    from .inspect import anomaly
     from .saving import load, save
 
 checkpoint = recompute_grad
@@ -57,7 +58,8 @@ newaxis = None
 e, inf, nan, pi = 2.718281828459045, float("inf"), float("nan"), 3.141592653589793
 
 # Loaded when first used, so that importing adjoint costs little more than importing NumPy.
-_LATER = {"losses": "losses", "nn": "nn", "optim": "optim", "random": "random", "load": "saving", "save": "saving"}
+_LATER = {"losses": "losses", "nn": "nn", "optim": "optim", "random": "random", "load": "saving", "save": "saving",
+          "anomaly": "inspect"}
 
 __all__ = sorted({
     "DType", "ForwardAccumulator", "GradientTape", "IndexedSlices", "Tensor", "UnconnectedGradients", "Variable", "__version__",

@@ -9,12 +9,13 @@ AdjointError
 ├── TapeError                a tape used against its rules   (also a RuntimeError)
 ├── TraceError               a Python branch on a traced value, a leaked tracer (also a RuntimeError)
 ├── NotSupportedError        something adjoint does not do   (also a NotImplementedError)
-└── SettleError              a kernel failed while a value was computed (also a RuntimeError)
+├── SettleError              a kernel failed while a value was computed (also a RuntimeError)
+└── AnomalyError             a result that is not finite, found by anomaly() (also a FloatingPointError)
 """
 from __future__ import annotations
 
 __all__ = [
-    "AdjointError", "ArgumentError", "AxisError", "DtypeError", "IndexingError", "NotSupportedError",
+    "AdjointError", "AnomalyError", "ArgumentError", "AxisError", "DtypeError", "IndexingError", "NotSupportedError",
     "SettleError", "ShapeError", "TapeError", "TraceError",
 ]
 
@@ -61,6 +62,20 @@ class NotSupportedError(AdjointError, NotImplementedError):
 
 class SettleError(AdjointError, RuntimeError):
     """A kernel failed while a value was being computed."""
+
+
+class AnomalyError(AdjointError, FloatingPointError):
+    """An operation gave NaN or infinity though its inputs were finite.
+
+    operation, line  which, and where in the user's program;  chain  the operations that led there
+    backward, of     whether it belongs to a derivative, and of which operation
+    """
+
+    operation: str = ""
+    line: tuple[str, int] | None = None
+    backward: bool = False
+    of: str = ""
+    chain: tuple[tuple[str, tuple[str, int] | None], ...] = ()
 
 
 def complain(operation: str, argument: str, wanted: str, got: object, remedy: str = "") -> str:

@@ -1,1 +1,7 @@
-"""TODO"""
+"""What the tape answers: why a gradient is None, where a NaN began, what is held. It reads graph and tape, never writes."""
+from __future__ import annotations
+
+from ._anomaly import Finding, anomaly, post_mortem
+from ._explain import Explanation, explain, why_none
+
+__all__ = ["Explanation", "Finding", "anomaly", "explain", "post_mortem", "why_none"]

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -229,6 +230,8 @@ def _rebind(x: Tensor, new: Tensor) -> None:
             for n, owner in enumerate(held.owners):
                 if owner is x:
                     held.owners[n] = old
+                    if held.past is not None and n < len(held.past.owners):
+                        held.past.owners[n] = ref(old)
                     if held.inputs[n] is x:
                         held.inputs[n] = old
     if pending and x._trace is trace:

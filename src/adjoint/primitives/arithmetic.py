@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from .. import _dtypes
 from .._config import config
 from .._dtypes import DType
 from .._errors import DtypeError
-from .._graph import Primitive, spec
+from .._graph import Op, Primitive, Spec, spec
 from .._tensor import Value
-from .._trace import binary, handle, local, scalar, unary
-from ._make import docstring, elementwise, install
+from .._trace import binary, handle, local, record, scalar, unary
+from ._make import check_kind, docstring, elementwise, install
 from .convert import cast, convert
 
 __all__ = [
@@ -98,6 +99,58 @@ rad2deg = elementwise(
     doc=example("Radians as degrees, x * 180 / pi.", "round(float(ad.rad2deg(0.5)), 4)", "28.6479"))
 
 
+# ------------------------------------------------------------------------------------------------------------ monomials
+# c x**(h/2) as one primitive, so that the slopes of roots, powers and logarithms are rounded once; closed under
+# differentiation.
+
+
+def _monomial_kernel(x: Any, c: float, h: int) -> Any:
+    n = h // 2 if h >= 0 or h % 2 == 0 else (h + 1) // 2
+    r: Any = c
+    if h % 2:                                            # x + 0 makes a root of -0 that of 0, so that its pole is +inf
+        r = c * np.sqrt(x) if h > 0 else c / np.sqrt(x + 0)
+    if n < -2 or n > 3:
+        return r * np.power(x, x.dtype.type(n)) if n > 0 or x.dtype.kind != "c" else r / np.power(x, x.dtype.type(-n))
+    for _ in range(abs(n)):
+        r = r * x if n > 0 else r / x
+    return r if h else np.full_like(x, c)
+
+
+def _monomial_lower(s: Any, x: Any, c: float, h: int) -> Any:
+    n = h // 2 if h >= 0 or h % 2 == 0 else (h + 1) // 2
+    if n < -2 or n > 3:
+        return None
+    w = x.to("f64")
+    r = w.of(c)
+    if h % 2:
+        r = s.sqrt(w) * c if h > 0 else r / s.sqrt(w + 0.0)
+    for _ in range(abs(n)):
+        r = r * w if n > 0 else r / w
+    return r.to(x.type)
+
+
+def _monomial_infer(x: Spec, c: float, h: int) -> Spec:
+    check_kind("monomial", x.dtype, "fc")
+    return x
+
+
+MONOMIAL: Primitive = Primitive(
+    "monomial", _monomial_infer, wide(_monomial_kernel), elementwise=True, lower=_monomial_lower,
+    partials=lambda r, x, c, h: (monomial(x, c * h / 2, h - 2) if h else None,), oracle=lambda x, c, h: c * x ** (h / 2),
+    cases=tuple((lambda rng, h=h: ((rng.uniform(0.5, 3.0, (2, 3)),), {"c": 0.3, "h": h})) for h in (-4, -3, -1, 1, 4, 10)),
+    doc="c x**(h/2).")
+
+
+@lru_cache(256)
+def _monomial_op(c: float, h: int) -> Op:
+    return MONOMIAL.op(c=c, h=h)
+
+
+def monomial(x: Any, c: float, h: int) -> Any:
+    """c x**(h/2), rounded once in the dtypes below float64."""
+    return record(_monomial_op(c, h), x)
+
+
 # ----------------------------------------------------------------------------------------------------------- quotients
 # A quotient's slope in y is (x / y) / y and not x / y**2, whose square overflows; a cotangent is divided by y, not
 # multiplied with 1 / y: one rounding less.
@@ -158,7 +211,7 @@ divide.primitive = _DIVIDE.prim  # type: ignore[attr-defined]
 
 
 reciprocal = elementwise(
-    "reciprocal", 1, lambda x: np.true_divide(x.dtype.type(1), x), lambda r, x: (negative(r / x),),
+    "reciprocal", 1, lambda x: np.true_divide(x.dtype.type(1), x), lambda r, x: (monomial(x, -1.0, -4),),
     oracle="numpy.reciprocal", domain=((0.5, 3.0),), lower=lambda s, x: 1 / x,
     doc=example("The reciprocal 1 / x.", "float(ad.reciprocal(4.0))", "0.25"))
 

@@ -19,7 +19,7 @@ from .._graph import Op, Primitive, Spec, spec
 from .._tensor import Value
 from .._trace import binary, record, unary
 from ._make import check_kind, elementwise, install
-from .arithmetic import add, divide_no_nan, example, helper, multiply, negative, square, subtract, wide
+from .arithmetic import add, divide_no_nan, example, helper, monomial, multiply, negative, square, subtract, wide
 from .comparison import equal, logical_and, where
 from .complex import imag, real
 from .convert import cast, convert
@@ -45,24 +45,70 @@ expm1 = elementwise(
     "expm1", 1, wide(np.expm1), lambda r, x: (exp(x),),
     lower=lambda s, x: s.expm1(x), oracle="mpmath.expm1",
     doc=example("e**x - 1, accurate near 0.", "round(float(ad.expm1(1.0)), 4)", "1.7183"))
-exp2 = elementwise(
-    "exp2", 1, wide(np.exp2), lambda r, x: (multiply(r, _LN2),),
+
+
+def _exp2_slope_kernel(x: Any, c: float) -> Any:
+    top = np.where(x.real > 1000, x - 1, x)              # c < 1 keeps finite what 2**x alone would not
+    return np.exp2(top) * np.where(x.real > 1000, 2 * c, c)
+
+
+EXP2_SLOPE: Primitive = Primitive(
+    "exp2_slope", lambda x, c: exp2.primitive.infer(x), wide(_exp2_slope_kernel), elementwise=True,
+    partials=lambda r, x, c: (_exp2_slope(x, c * _LN2),), oracle=lambda x, c: c * 2 ** x,
+    lower=lambda s, x, c: (s.exp2(x.to("f64")) * c).to(x.type) if x.type == "f32" else None,
+    cases=(lambda rng: ((rng.uniform(-3, 3, (2, 3)),), {"c": 0.5}),), doc="c 2**x.")
+
+
+def _exp2_slope(x: Any, c: float) -> Any:
+    return record(EXP2_SLOPE.op(c=c), x)
+
+
+def _shifted_kernel(x: Any, c: float, n: int) -> Any:
+    u = 1 + x
+    r = c / u
+    for _ in range(n - 1):
+        r = r / u
+    return r
+
+
+def _shifted_lower(s: Any, x: Any, c: float, n: int) -> Any:
+    u = x.to("f64") + 1.0
+    r = c / u
+    for _ in range(n - 1):
+        r = r / u
+    return r.to(x.type)
+
+
+SHIFTED: Primitive = Primitive(
+    "shifted_power", lambda x, c, n: log1p.primitive.infer(x), wide(_shifted_kernel), elementwise=True, lower=_shifted_lower,
+    partials=lambda r, x, c, n: (_shifted(x, -n * c, n + 1),), oracle=lambda x, c, n: c / (1 + x) ** n,
+    cases=(lambda rng: ((rng.uniform(-0.5, 3, (2, 3)),), {"c": 0.5, "n": 1}),
+           lambda rng: ((rng.uniform(-0.5, 3, (2, 3)),), {"c": 2.0, "n": 3})),
+    doc="c (1 + x)**-n, the slopes of log1p.")
+
+
+def _shifted(x: Any, c: float, n: int) -> Any:
+    return record(SHIFTED.op(c=c, n=n), x)
+
+
+exp2: Any = elementwise(
+    "exp2", 1, wide(np.exp2), lambda r, x: (_exp2_slope(x, _LN2),),
     lower=lambda s, x: s.exp2(x), oracle=lambda x: 2 ** x,
     doc=example("The power 2**x.", "float(ad.exp2(3.0))", "8.0"))
 log = elementwise(
     "log", 1, wide(np.log), lambda r, x: (lambda t: t / x,),
     lower=lambda s, x: s.log(x), oracle="mpmath.log", domain=_POSITIVE,
     doc=example("The natural logarithm of x.", "round(float(ad.log(10.0)), 4)", "2.3026", "-inf at 0, NaN below."))
-log1p = elementwise(
-    "log1p", 1, wide(np.log1p), lambda r, x: (lambda t: t / (x + 1),),
+log1p: Any = elementwise(
+    "log1p", 1, wide(np.log1p), lambda r, x: (_shifted(x, 1.0, 1),),
     lower=lambda s, x: s.log1p(x), oracle="mpmath.log1p", domain=((-0.9, 3.0),),
     doc=example("log(1 + x), accurate near 0.", "round(float(ad.log1p(1.0)), 4)", "0.6931"))
 log2 = elementwise(
-    "log2", 1, wide(np.log2), lambda r, x: (lambda t: multiply(t / x, 1 / _LN2),),
+    "log2", 1, wide(np.log2), lambda r, x: (monomial(x, 1 / _LN2, -2),),
     lower=lambda s, x: s.log2(x), oracle=lambda x: np.log2(x),
     domain=_POSITIVE, doc=example("The logarithm of x to base 2.", "float(ad.log2(8.0))", "3.0"))
 log10 = elementwise(
-    "log10", 1, wide(np.log10), lambda r, x: (lambda t: multiply(t / x, 1 / math.log(10)),),
+    "log10", 1, wide(np.log10), lambda r, x: (monomial(x, 1 / math.log(10), -2),),
     lower=lambda s, x: s.log10(x), oracle="mpmath.log10",
     domain=_POSITIVE, doc=example("The logarithm of x to base 10.", "float(ad.log10(100.0))", "2.0"))
 
@@ -87,11 +133,11 @@ logaddexp = elementwise(
 # --------------------------------------------------------------------------------------------------------------- roots
 
 sqrt = elementwise(
-    "sqrt", 1, np.sqrt, lambda r, x: (lambda t: t / multiply(r, 2),),
+    "sqrt", 1, np.sqrt, lambda r, x: (monomial(x, 0.5, -1),),
     lower=lambda s, x: s.sqrt(x), oracle="mpmath.sqrt", domain=_POSITIVE,
     doc=example("The square root of x.", "float(ad.sqrt(9.0))", "3.0", "Its derivative at 0 is inf."))
 rsqrt = elementwise(
-    "rsqrt", 1, wide(lambda x: 1 / np.sqrt(x)), lambda r, x: (multiply(r / x, -0.5),),
+    "rsqrt", 1, wide(lambda x: 1 / np.sqrt(x)), lambda r, x: (monomial(x, -0.5, -3),),
     lower=lambda s, x: s.rsqrt(x), oracle=lambda x: x ** -0.5,
     domain=_POSITIVE, doc=example("The reciprocal square root 1 / sqrt(x).", "float(ad.rsqrt(4.0))", "0.5"))
 
@@ -218,7 +264,7 @@ def _int_pow_slope(x: Any, n: int) -> Any:
         return (None, 1)[n]
     if n == 2:
         return multiply(x, 2)
-    return multiply(record(INT_POW.op(n=n - 1), x), n)
+    return monomial(x, float(n), 2 * (n - 1))
 
 
 def _literal_power(n: int) -> Callable[[Any], Any]:
@@ -275,13 +321,19 @@ cos: Any = elementwise(
     lower=lambda s, x: s.cos(x), oracle="mpmath.cos",
     doc=example("The cosine of x, in radians.", "round(float(ad.cos(0.5)), 4)", "0.8776"))
 
-def _tan_slope(r: Any, x: Any) -> Any:
-    """1 + tan(x)**2, which cancels where a complex tangent is near i: 1 / cosh(i x)**2 there."""
-    return _sech2(multiply(x, 1j)) if x._spec.dtype.kind == "c" else add(square(r), 1)
+_sec2: Any = helper(
+    "sec2", 1, wide(lambda x: 1 / np.square(np.cos(x))), lambda r, x: (multiply(multiply(tan(x), r), 2),),
+    oracle=lambda x: 1 / np.cos(x) ** 2, domain=((-1.4, 1.4),),
+    lower=lambda s, x: s.sec2(x) if hasattr(s, "sec2") else None, doc="1 / cos(x)**2, the slope of tan.")
 
 
-tan = elementwise(
-    "tan", 1, wide(np.tan), lambda r, x: (_tan_slope(r, x),),
+def _tan_slope(x: Any) -> Any:
+    """1 / cos(x)**2, for a complex tangent as 1 / cosh(i x)**2, which does not overflow."""
+    return _sech2(multiply(x, 1j)) if x._spec.dtype.kind == "c" else _sec2(x)
+
+
+tan: Any = elementwise(
+    "tan", 1, wide(np.tan), lambda r, x: (_tan_slope(x),),
     lower=lambda s, x: s.tan(x), oracle="mpmath.tan", domain=((-1.4, 1.4),),
     doc=example("The tangent of x, in radians.", "round(float(ad.tan(0.5)), 4)", "0.5463"))
 

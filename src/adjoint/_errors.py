@@ -67,14 +67,15 @@ class SettleError(AdjointError, RuntimeError):
 class AnomalyError(AdjointError, FloatingPointError):
     """An operation gave NaN or infinity though its inputs were finite.
 
-    operation, line  which, and where in the user's program;  chain  the operations that led there
-    backward, of     whether it belongs to a derivative, and of which operation
+    operation, line  which, and where in the user's program; for a derivative, the operation it belongs to
+    backward, step   whether it belongs to a derivative, and the operation in it
+    chain            the operations that led there
     """
 
     operation: str = ""
     line: tuple[str, int] | None = None
     backward: bool = False
-    of: str = ""
+    step: str = ""
     chain: tuple[tuple[str, tuple[str, int] | None], ...] = ()
 
 

@@ -20,13 +20,14 @@ _MASKS = {"where", "isnan", "isfinite", "isinf", "multiply_no_nan", "divide_no_n
 class Finding:
     """The first operation whose result is not finite while its inputs are; ``str()`` tells the story.
 
-    operation  its name;  line  the user's (file, line);  backward  whether it belongs to a derivative
-    of         for a derivative, the operation it is the derivative of
+    operation  its name, or for a derivative the name of the operation that it is the derivative of
+    line       the user's (file, line);  backward  whether it belongs to a derivative
+    step       the operation itself, where it belongs to a derivative
     operands   its inputs, shortly;  result  what it gave
     chain      the operations that led there, the first computed first: (name, line)
     """
 
-    __slots__ = ("asked", "backward", "chain", "line", "of", "operands", "operation", "place", "result", "where")
+    __slots__ = ("asked", "backward", "chain", "line", "operands", "operation", "place", "result", "step", "where")
 
     def __init__(self, operation: str, place: int) -> None:
         self.operation, self.place = operation, place
@@ -34,14 +35,14 @@ class Finding:
         self.result = self.where = ""
         self.line: Line | None = None
         self.asked: Line | None = None
-        self.backward, self.of = False, ""
+        self.backward, self.step = False, ""
         self.chain: list[tuple[str, Line | None]] = []
 
     def __str__(self) -> str:
         where = f"at {shown(self.line)}" if self.line is not None else "at a line that was not recorded"
         if self.backward:
-            head = f"{self.operation}, in the derivative of {self.of} {where}," + (
-                f" asked for at {shown(self.asked, False)}," if self.asked is not None and self.asked != self.line else "")
+            asked = f", asked for at {shown(self.asked, False)}," if self.asked not in (None, self.line) else ""
+            head = f"the derivative of {self.operation} {where}{asked} ({self.step})"
         else:
             head = f"{self.operation} {where}"
         rows = [f"{head} gave {self.result}{self.where} though its inputs are finite."]
@@ -55,7 +56,7 @@ class Finding:
 
     def error(self) -> AnomalyError:
         error = AnomalyError(str(self))
-        error.operation, error.line, error.backward, error.of = self.operation, self.line, self.backward, self.of
+        error.operation, error.line, error.backward, error.step = self.operation, self.line, self.backward, self.step
         error.chain = tuple(self.chain)
         return error
 
@@ -183,8 +184,8 @@ def locate(finding: Finding, trace: Trace) -> Finding:
         return finding
     of = forward_of(trace, table, idx)
     if of is not None:
-        finding.backward = True
-        finding.of, finding.line = of
+        finding.backward, finding.step = True, finding.operation
+        finding.operation, finding.line = of
         finding.asked = _line(trace, idx)
         if finding.line is None:
             finding.line = finding.asked

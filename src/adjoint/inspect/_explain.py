@@ -90,7 +90,8 @@ class _Case:
                              f"gradient can be taken with respect to it.",
                              f"Make it {self.spelled}.Variable(...), or a constant that the tape watches.")
         if not record.pasts:
-            return self._say("outside the tape", "Nothing was recorded on this tape.", "Compute the target inside its with block.")
+            return self._say("outside the tape", "Nothing was recorded on this tape.",
+                             "Compute the target inside its with block.")
         self.sources = record.places(self.source)
         self.best = self._spread(self.sources)
         if not is_value(self.target):
@@ -115,6 +116,10 @@ class _Case:
         if done is not None and cause != "connected" and cause != "tape consumed":
             text += f" (By what the tape had recorded when it was used up at {shown(line_of(done), False)}.)"
         return Explanation(cause, text, remedy, line, self.t, self.s, [] if to is None else self._steps(to))
+
+    def _none(self, cause: str, text: str, remedy: str, line: Line | None = None, to: At | None = None) -> Explanation:
+        zero = ", which stands for zero" if cause == "linear" else ""
+        return self._say(cause, f"The gradient of {self.t} with respect to {self.s} is None{zero}: {text}", remedy, line, to)
 
     # -- the search ----------------------------------------------------------------------------------------------------
     def _spread(self, starts: list[At]) -> dict[At, tuple[int, At | None, int]]:
@@ -174,7 +179,7 @@ class _Case:
         return edges
 
     def _blocked(self, edge: Step) -> bool:
-        before, position, at = edge
+        _, position, at = edge
         node = self.record.node(at)
         if node.op.prim is INPUT:  # type: ignore[union-attr]
             return node.op is not TENSOR_INPUT
@@ -217,7 +222,6 @@ class _Case:
 
     # -- a path of data leads there ------------------------------------------------------------------------------------
     def _along(self, to: At) -> Explanation:
-        record = self.record
         watched = any(at in self._marks() for at in self.sources)
         edges = self._edges(to)
         blocked = [e for e in edges if self._blocked(e)]
@@ -230,7 +234,7 @@ class _Case:
         cause, text, remedy, line = self._why(blocked[0])
         more = "" if len(blocked) == 1 else (f" ({len(blocked)} operations on the path of fewest obstacles pass no derivative; "
                                              f"this is the first.)")
-        return self._say(cause, f"The gradient of {self.t} with respect to {self.s} is None: {text}.{more}", remedy, line, to)
+        return self._none(cause, f"{text}.{more}", remedy, line, to)
 
     def _connected(self, to: At) -> Explanation:
         route = self._route(to)
@@ -269,9 +273,9 @@ class _Case:
                       ("." if not s.trainable else ", or leave watch_accessed_variables at its default."))
         else:
             why = "it is a tensor, and a tape watches by itself only trainable variables"
-            remedy = (f"Call tape.watch({self.s}) before it is used in the with block, or make it {ad}.Variable(...); if it was a "
-                      f"variable once, update it with assign_sub and not with {self.s} = {self.s} - ....")
-        return self._say("not watched", f"The gradient of {self.t} with respect to {self.s} is None: {self.s} was never watched "
+            remedy = (f"Call tape.watch({self.s}) before it is used in the with block, or make it {ad}.Variable(...); if it "
+                      f"was a variable once, update it with assign_sub and not with {self.s} = {self.s} - ....")
+        return self._none("not watched", f"{self.s} was never watched "
                          f"({why}), though {self.t} is computed from it: {self._route(to)}.{more}", remedy, first, to)
 
     def _why(self, edge: Step) -> tuple[str, str, str, Line | None]:
@@ -288,8 +292,8 @@ class _Case:
             made = record.line(before)
             used = next((record.line(b) for a, _, b in self._edges_from(at) if record.line(b)), None)
             found = made or used
-            return ("assigned", f"the path goes through an assignment: the value computed{' at ' + shown(made) if made else ''} was "
-                    f"assigned to {called}" + (f", which was read at {shown(used)}" if used else "") +
+            return ("assigned", f"the path goes through an assignment: the value computed{' at ' + shown(made) if made else ''} "
+                    f"was assigned to {called}" + (f", which was read at {shown(used)}" if used else "") +
                     ", and a variable's value is where gradients start, not something they pass through",
                     "Keep the value in a Python name of its own and use that, and assign to the variable after the gradient.",
                     found)
@@ -338,11 +342,11 @@ class _Case:
                         line or (line_of(self.tape._done) if self.tape._done else None))
             at_end = max((n for n in record.pasts[k].lines if n < last), default=None)
             final = None if at_end is None else line_of(record.pasts[k].lines[at_end])
-            return ("after the tape", f"{what}, on the path from {self.s} to {self.t}, was computed after the with block had ended"
-                    + (f" (the last operation in it was at {shown(final)})" if final else ""), "Move it into the with block.",
+            return ("after the tape", f"{what}, on the path from {self.s} to {self.t}, was computed after the with block had "
+                    f"ended" + (f" (the last operation in it was at {shown(final)})" if final else ""), "Move it into the with block.",
                     line or final)
-        return ("recording stopped", f"{what}, on the path from {self.s} to {self.t}, was computed while the recording was stopped "
-                f"(tape.stop_recording())", "Move it out of the stop_recording block.", line)
+        return ("recording stopped", f"{what}, on the path from {self.s} to {self.t}, was computed while the recording was "
+                f"stopped (tape.stop_recording())", "Move it out of the stop_recording block.", line)
 
     # -- no path of data -----------------------------------------------------------------------------------------------
     def _integer_target(self, reached: list[At]) -> tuple[str, Line | None, str]:
@@ -424,7 +428,7 @@ class _Case:
                 name = name_in(self.frame, owner, f"a {owner._spec}")
                 line = self._used(at)
                 used = "" if self.sources else f" {self.s} itself was not used on the tape."
-                return self._say("outside the tape", f"The gradient of {self.t} with respect to {self.s} is None: {self.t} comes "
+                return self._none("outside the tape", f"{self.t} comes "
                                  f"from {name}, which was computed before or outside of the tape and entered as a constant at "
                                  f"{shown(line)}.{used}", f"If {name} is computed from {self.s}, move that into the with block.",
                                  line)
@@ -448,7 +452,7 @@ class _Case:
                 came = f"; what came back at {shown(used)} is a constant to the tape"
         elif not self.targets:
             came = f"; {self.t} is a constant made of it"
-        return self._say("detached", f"The gradient of {self.t} with respect to {self.s} is None: a value that depends on {self.s} "
+        return self._none("detached", f"a value that depends on {self.s} "
                          f"left the tape through {how} at {shown(line)}{came}.",
                          f"Keep it a tensor: use {self.spelled}'s functions instead of NumPy's, math's or float().", line)
 
@@ -457,15 +461,14 @@ class _Case:
         origin = getattr(self.target, "_origin", None)
         if self.tape._cut and self.tape._done is not None:
             line = line_of(self.tape._done)
-            return self._say("tape consumed", f"The gradient of {self.t} with respect to {self.s} is None: {self.t} is not in the "
-                             f"record, which ended at {shown(line)}, where a tape that is not persistent was asked for a gradient "
-                             f"inside its with block.",
-                             "Make it GradientTape(persistent=True), or ask for the gradient after the with block.", line)
+            return self._none("tape consumed", f"{self.t} is not in the record, which ended at {shown(line)}, where a tape that "
+                              f"is not persistent was asked for a gradient inside its with block.",
+                              "Make it GradientTape(persistent=True), or ask for the gradient after the with block.", line)
         if isinstance(self.target, Tensor) and trace is None and origin is None:
-            return self._say("independent", f"The gradient of {self.t} with respect to {self.s} is None: {self.t} is a constant, "
+            return self._none("independent", f"{self.t} is a constant, "
                              f"not something that was computed on this tape.", f"Compute {self.t} from {self.s} inside the with "
                              f"block, with {self.spelled}'s functions.")
-        return self._say("outside the tape", f"The gradient of {self.t} with respect to {self.s} is None: {self.t} was not computed "
+        return self._none("outside the tape", f"{self.t} was not computed "
                          f"while this tape was recording.", "Compute it inside the with block.")
 
     def _linear(self, above: set[At]) -> Explanation | None:
@@ -486,17 +489,13 @@ class _Case:
                     left = self._roots_of(above)
                     by = f" (what it is computed from: {left})" if left else ""
                     if inner is self.source and upstream:
-                        return self._say("linear", f"The gradient of {self.t} with respect to {self.s} is None, which stands for "
-                                         f"zero: {head} d{y}/d{x}, taken at {shown(line)}, and {y} is linear in {self.s}, so its "
-                                         f"first derivative does not depend on {self.s}{by}.",
-                                         'That is right; for a zero tensor instead of None ask with unconnected_gradients="zero".',
-                                         line)
+                        return self._none("linear", f"{head} d{y}/d{x}, taken at {shown(line)}, and {y} is linear in {self.s}, so "
+                                          f"its first derivative does not depend on {self.s}{by}.",
+                                          _RIGHT, line)
                     if upstream:
-                        return self._say("linear", f"The gradient of {self.t} with respect to {self.s} is None, which stands for "
-                                         f"zero: {head} d{y}/d{x}, taken at {shown(line)}, which does not depend on {self.s}{by}: "
-                                         f"in {y} no product or function joins {x} and {self.s}.",
-                                         'That is right; for a zero tensor instead of None ask with unconnected_gradients="zero".',
-                                         line)
+                        return self._none("linear", f"{head} d{y}/d{x}, taken at {shown(line)}, which does not depend on "
+                                          f"{self.s}{by}: in {y} no product or function joins {x} and {self.s}.",
+                                          _RIGHT, line)
         return None
 
     def _name_at(self, at: At) -> str:
@@ -530,7 +529,7 @@ class _Case:
                 continue
             name, line = node.op.name, record.line(at)  # type: ignore[union-attr]
             how = f"{self.s}[...] = value" if name == "setitem" else f"{name}"
-            return self._say("overwritten", f"The gradient of {self.t} with respect to {self.s} is None: {self.s} now is the result of "
+            return self._none("overwritten", f"{self.s} now is the result of "
                              f"{how} at {shown(line)}, and {self.t} was computed from the value before.",
                              f"Keep the earlier value under a name of its own and differentiate with respect to that, or compute "
                              f"{self.t} from the new one.", line)
@@ -546,9 +545,12 @@ class _Case:
             line = line_of(self.tape._done) if line is None and self.tape._done else line
         else:
             text = f"{self.t} does not depend on {self.s}"
-        return self._say("independent", f"The gradient of {self.t} with respect to {self.s} is None: {text}.{known}",
-                         f"If it should depend on it, compute {self.t} from {self.s} inside the with block; for a zero instead of None "
-                         f'ask with unconnected_gradients="zero".', line)
+        return self._none("independent", f"{text}.{known}",
+                         f"If it should depend on it, compute {self.t} from {self.s} inside the with block; for a zero instead of "
+                         f'None ask with unconnected_gradients="zero".', line)
+
+
+_RIGHT = 'That is right; for a zero tensor instead of None ask with unconnected_gradients="zero".'
 
 
 def _smooth(name: str) -> str:

@@ -77,6 +77,20 @@ def test_iterations_and_learning_rate_are_variables():
     assert optimizer.lr is optimizer.learning_rate
 
 
+def test_a_variable_for_the_rate_is_followed():
+    w, rate = ad.Variable(0.0), ad.Variable(1.0, trainable=False)
+    optimizer = ad.optim.SGD(rate)
+    optimizer.apply([1.0], [w])
+    rate.assign(0.25)
+    optimizer.apply([1.0], [w])
+    rate.assign_sub(0.125)
+    optimizer.apply([1.0], [w])
+    assert float(w) == -1.375
+    assert optimizer.learning_rate is rate
+    optimizer.learning_rate = 2.0
+    assert float(rate) == 2.0
+
+
 def test_a_rate_that_float32_can_not_hold_is_kept():
     w = ad.Variable(np.float64(1.0))
     optimizer = ad.optim.SGD(0.1)

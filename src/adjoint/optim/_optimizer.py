@@ -113,6 +113,9 @@ class Optimizer:
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         value = check_rate(self.name, "learning_rate", value)
+        if isinstance(value, Variable):
+            self._schedule, self._rate = None, Mirror(value, _dtypes.float32, "learning_rate")
+            return
         if isinstance(value, Value):
             value = float(value)
         if callable(value):

@@ -22,9 +22,12 @@ class Mirror:
 
     __slots__ = ("_array", "_known", "_number", "_stale", "_variable")
 
-    def __init__(self, value: float | int, dtype: Any, name: str) -> None:
-        self._number = value
-        self._variable = Variable(np.asarray(value, dtype.np), trainable=False, name=name)
+    def __init__(self, value: Any, dtype: Any, name: str) -> None:
+        if isinstance(value, Variable):                  # somebody's own: it is followed
+            self._variable, self._number = value, value.item()
+        else:
+            self._variable = Variable(np.asarray(value, dtype.np), trainable=False, name=name)
+            self._number = value
         self._array: Any = self._variable._value
         self._stale = False
         self._known = False                              # whether somebody may hold the variable, or a traced function

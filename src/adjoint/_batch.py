@@ -109,7 +109,7 @@ def replay(scratch: Trace, start: Node | None, env: Env, size: int | None, keep:
     nodes = list(scratch.node.path(start))
     nodes.reverse()
     number = len(scratch.inputs) - sum(node.op.prim is INPUT for node in nodes)  # type: ignore[union-attr]
-    closures: list[tuple[Any, int, Any]] = []
+    closures: list[_Again] = []
     for node in nodes:
         op = node.op
         assert op is not None
@@ -137,14 +137,14 @@ def replay(scratch: Trace, start: Node | None, env: Env, size: int | None, keep:
             env[node.idx] = result
         if closure is not None:
             out = env[node.idx][0]
-            closures.append((out._trace, out._idx, closure))
-            flags = [env[k][1] for k in range(node.idx, node.end)]
-            out._trace.closures[out._idx] = _Again(scratch, closure, env, size, flags)
+            again = _Again(scratch, closure, env, size, [env[k][1] for k in range(node.idx, node.end)])
+            out._trace.closures[out._idx] = again
+            closures.append(again)
     if closures:
         state = snapshot(scratch)
         held = {t._idx for t in live(scratch.handles)} | set(scratch.captures.values()) | set(keep)
-        for trace, idx, _ in closures:
-            trace.closures[idx].state = state
+        for again in closures:
+            again.state = state
         if not scratch.tapes:
             for k in [k for k in env if k not in held]:
                 del env[k]

@@ -34,6 +34,7 @@ from ..primitives.movement import expand_dims, moveaxis, reshape, squeeze
 from ..primitives.reduction import all as all_of
 from ..primitives.reduction import max as largest
 from ..primitives.reduction import mean
+from ..primitives.rounding import floor
 from ..primitives.scatter import take_along_axis
 from ..primitives.softmax import (
     log_softmax,
@@ -42,8 +43,8 @@ from ..primitives.softmax import (
     sparse_softmax_cross_entropy_with_logits,
 )
 from ..primitives.special import sigmoid
-from ..primitives.transcendental import expm1, log, pow, sqrt, xlogy
-from ._primitives import BINARY, COUNT, CROSS, DISTANCE, DIVERGENCE, LABELS
+from ..primitives.transcendental import exp2, expm1, log, log2, pow, xlogy
+from ._primitives import BINARY, COSINE, COUNT, CROSS, DISTANCE, DIVERGENCE, LABELS
 
 __all__ = [
     "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy",
@@ -214,8 +215,8 @@ def log_cosh(y_true: Any, y_pred: Any, *, keras: bool = False) -> Any:
 def cosine_similarity(y_true: Any, y_pred: Any, axis: Any = -1, *, keras: bool = False) -> Any:
     """Minus the cosine of the angle between the vectors along ``axis``: -1 where they point the same way.
 
-    Computed in float64 on vectors scaled by their largest element, so that nothing overflows. A vector of zeros gives 0
-    with derivative 0.
+    Computed in float64 or wider on vectors scaled by a power of two near their largest element, so that nothing
+    overflows. A vector of zeros gives 0 with derivative 0.
 
     >>> import adjoint as ad
     >>> ad.losses.cosine_similarity([[0.0, 1.0], [1.0, 1.0]], ad.constant([[1.0, 0.0], [2e30, 2e30]])).tolist()
@@ -223,17 +224,13 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: Any = -1, *, keras: bool =
     """
     y, p = _pair("cosine_similarity", y_true, y_pred, keras)
     axes = _axes("cosine_similarity", axis, p)
-    a, b = _scaled(y, axes), _scaled(p, axes)
-    squares = multiply(sum(square(a), axes), sum(square(b), axes))
-    some = greater(squares, 0)
-    cosine = divide(sum(multiply(a, b), axes), sqrt(where(some, squares, 1.0)))
-    return cast(negative(where(some, cosine, 0.0)), p._spec.dtype)
+    return cast(negative(_rows(COSINE, _scaled(y, axes), _scaled(p, axes), axes)), p._spec.dtype)
 
 
 def _scaled(x: Any, axes: tuple[int, ...]) -> Any:
     x = cast(x, _dtypes.float64)
     top = stop_gradient(largest(absolute(x), axes, keepdims=True))
-    return divide(x, where(greater(top, 0), top, 1.0))
+    return divide(x, exp2(floor(log2(where(greater(top, 0), top, 1.0)))))   # a power of two: nothing is rounded
 
 
 # ---------------------------------------------------------------------------------------------------------- probability

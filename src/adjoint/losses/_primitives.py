@@ -15,11 +15,11 @@ from .._graph import Primitive, Spec, spec
 from .._trace import record
 from ..primitives._curves import scipy_special, wide
 from ..primitives._make import check_kind, elementwise_infer
-from ..primitives.arithmetic import add, multiply, negative, reciprocal
+from ..primitives.arithmetic import add, divide_no_nan, multiply, negative, reciprocal, square
 from ..primitives.broadcast import reduced, restore, sum
 from ..primitives.reduction import shifted
 from ..primitives.special import logit
-from ..primitives.transcendental import log, xdivy
+from ..primitives.transcendental import log, sqrt, xdivy
 
 Axes = tuple[int, ...]
 _PROBABILITIES = ((0.1, 0.9), (0.1, 0.9))
@@ -122,6 +122,54 @@ DIVERGENCE: Primitive = Primitive(
     cases=_row_cases(), batch=shifted(lambda: DIVERGENCE),
     oracle=lambda p, q, axes: np.sum(p * np.log(p / q), axis=axes),
     doc="sum(p log(p / q)) over axes; a term with p = 0 is 0.")
+
+
+# --------------------------------------------------------------------------------------------------------------- angles
+
+def _rejection_kernel(a: Any, b: Any, axes: Axes) -> Any:
+    x, y = a.astype(np.longdouble), b.astype(np.longdouble)
+    squares = np.add.reduce(y * y, axis=axes, keepdims=True)
+    along = np.add.reduce(x * y, axis=axes, keepdims=True) / np.where(squares > 0, squares, 1)
+    return (x - along * y).astype(a.dtype)
+
+
+def _rejection_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
+    squares = sum(square(b), axes, keepdims=True)
+    of_a, of_g = (divide_no_nan(sum(multiply(x, b), axes, keepdims=True), squares) for x in (a, g))
+    back = rejection(g, b, axes)
+    return back, negative(add(multiply(of_g, out), multiply(of_a, back)))
+
+
+REJECTION: Primitive = Primitive(
+    "rejection", lambda a, b, axes: (_rows_infer("rejection")(a, b, axes), b)[1], _rejection_kernel,
+    vjp=_rejection_vjp, cases=_row_cases(), batch=shifted(lambda: REJECTION),
+    oracle=lambda a, b, axes: a - (a * b).sum(axes, keepdims=True) / (b * b).sum(axes, keepdims=True) * b,
+    doc="The part of a at right angles to b: a - (a.b / b.b) b.")
+
+
+def rejection(a: Any, b: Any, axes: Axes) -> Any:
+    return record(REJECTION.op(axes=axes), a, b)
+
+
+def _cosine_kernel(a: Any, b: Any, axes: Axes) -> Any:
+    x, y = a.astype(np.longdouble), b.astype(np.longdouble)
+    squares = np.add.reduce(x * x, axis=axes) * np.add.reduce(y * y, axis=axes)
+    some = squares > 0
+    cosine = np.add.reduce(x * y, axis=axes) / np.sqrt(np.where(some, squares, 1))
+    return np.where(some, cosine, 0).astype(a.dtype)
+
+
+def _cosine_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
+    sizes = multiply(*[sqrt(sum(square(x), axes)) for x in (a, b)])
+    g = restore(divide_no_nan(g, sizes), b._spec.shape, axes, False)
+    return multiply(g, rejection(b, a, axes)), multiply(g, rejection(a, b, axes))
+
+
+COSINE: Primitive = Primitive(
+    "cosine", _rows_infer("cosine"), _cosine_kernel, vjp=_cosine_vjp, cases=_row_cases(),
+    batch=shifted(lambda: COSINE),
+    oracle=lambda a, b, axes: (a * b).sum(axes) / np.sqrt((a * a).sum(axes) * (b * b).sum(axes)),
+    doc="The cosine of the angle between vectors; 0 where one is 0. Squares must not overflow.")
 
 
 # ------------------------------------------------------------------------------------------ two classes, probabilities

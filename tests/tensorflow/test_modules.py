@@ -106,3 +106,8 @@ def test_the_repr_of_a_variable() -> None:
     assert repr(v) == "<tf.Variable 'Variable:0' shape=() dtype=float32, numpy=1.0>"
     assert str(tf.Variable([[1, 2]], name="m")) == (
         "<tf.Variable 'm:0' shape=(1, 2) dtype=int32, numpy=array([[1, 2]], dtype=int32)>")
+
+
+def test_trainable_is_true_unless_it_is_said_to_be_false() -> None:
+    assert tf.Variable(1.0, trainable=None).trainable
+    assert not tf.Variable(1.0, trainable=False).trainable

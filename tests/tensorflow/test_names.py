@@ -119,6 +119,14 @@ def test_a_missing_name_tells_the_nearest(name: str, near: str) -> None:
     assert f"tf.{name}" in str(error.value)
 
 
+@pytest.mark.parametrize(("name", "what"), [
+    ("linalg.inv", "matrix decompositions"), ("nn.conv2d", "convolutions"), ("nn.max_pool2d", "pooling"),
+    ("SparseTensor", "sparse tensors"), ("signal", "Fourier transforms")])
+def test_a_missing_name_tells_what_comes_later(name: str, what: str) -> None:
+    with pytest.raises(AttributeError, match=rf"adjoint has no tf\.{name} yet: {what} come later"):
+        resolve(name)
+
+
 def test_a_missing_name_in_a_from_import_tells_the_nearest() -> None:
     with pytest.raises(ImportError, match=r"adjoint has no tf\.math\.reduce_summ.*tf\.math\.reduce_sum"):
         exec("from adjoint.tensorflow.math import reduce_summ", {})

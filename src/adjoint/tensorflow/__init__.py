@@ -53,7 +53,7 @@ _make_faces(__name__, """
     config.threading experimental experimental.numpy keras keras.losses keras.optimizers keras.optimizers.schedules
     keras.optimizers.legacy keras.activations keras.initializers keras.metrics keras.utils keras.backend
     keras.random keras.regularizers keras.layers keras.models keras.datasets keras.callbacks keras.applications
-    keras.preprocessing data train saved_model
+    keras.preprocessing data train saved_model test
 """)
 __version__ = "2.21.0"
 

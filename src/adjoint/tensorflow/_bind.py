@@ -40,9 +40,21 @@ ELSEWHERE = {
     "log": "tf.math.log", "mod": "tf.math.mod", "reciprocal": "tf.math.reciprocal", "erf": "tf.math.erf",
     "truncated_normal": "tf.random.truncated_normal", "gradients": "tf.GradientTape", "summary": "tf.print",
     "set_random_seed": "tf.random.set_seed", "to_float": "tf.cast", "to_int32": "tf.cast", "div": "tf.divide",
-    "string": "Python strings", "strings": "Python strings", "image": "NumPy", "distribute": "a single process",
+    "string": "Python strings", "strings": "Python strings", "image": "NumPy",
 }
 """Names that one may look for in the wrong place -> where it is."""
+
+
+COMING = {
+    "nn.conv": "convolutions", "nn.depthwise_conv": "convolutions", "nn.separable_conv": "convolutions",
+    "nn.atrous_conv": "convolutions", "nn.max_pool": "pooling", "nn.avg_pool": "pooling", "nn.pool": "pooling",
+    "nn.ctc": "sequence losses", "signal": "Fourier transforms", "sparse": "sparse tensors", "SparseTensor": "sparse tensors",
+    "RaggedTensor": "ragged tensors", "ragged": "ragged tensors", "distribute": "several processes",
+    **{f"linalg.{name}": "matrix decompositions" for name in (
+        "inv", "det", "slogdet", "logdet", "solve", "cholesky", "cholesky_solve", "svd", "qr", "eig", "eigh", "eigvals", "eigvalsh",
+        "pinv", "lstsq", "lu", "expm", "logm", "sqrtm", "matrix_rank", "triangular_solve")},
+}
+"""How names begin that belong to what adjoint will have later: -> what that is."""
 
 
 def put(paths: str, value: Any) -> Any:
@@ -143,7 +155,11 @@ _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 def missing(prefix: str, name: str, there: list[str]) -> str:
     """The text that tells a missing name and what is nearest to it."""
     near = ""
-    if prefix == "tf." and name in ELSEWHERE:
+    path = f"{prefix.removeprefix('tf.')}{name}"
+    coming = next((what for start, what in COMING.items() if path == start or path.startswith(start) and "." in start), None)
+    if coming is not None:
+        near = f" yet: {coming} come later"
+    elif prefix == "tf." and name in ELSEWHERE:
         near = f"; use {ELSEWHERE[name]}"
     else:
         elsewhere = [f"tf.{module}.{name}" if module else f"tf.{name}" for module, names in TABLE.items() if name in names]

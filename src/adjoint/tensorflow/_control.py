@@ -269,6 +269,10 @@ def list_logical_devices(device_type: str | None = None) -> list[PhysicalDevice]
     return [PhysicalDevice("/device:CPU:0", "CPU")] if device_type in (None, "CPU") else []
 
 
+put("test.is_gpu_available test.is_built_with_cuda test.is_built_with_gpu_support test.is_built_with_xla",
+    lambda *_, **__: False)
+put("test.gpu_device_name", lambda: "")
+
 _eagerly = [False]
 
 

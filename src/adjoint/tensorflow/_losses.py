@@ -67,7 +67,10 @@ for _name in _CLASSES.split():
     _enter(_name, type(_name, (_base,), {"_keras": True, "__doc__": _base.__doc__, "__module__": __name__}))
 
 
-class KLDivergence(FOUND["KLDivergence"]):  # type: ignore[misc]
+_KLDivergence: Any = FOUND["KLDivergence"]
+
+
+class KLDivergence(_KLDivergence):
     """sum(y_true log(y_true / y_pred)) over the last axis."""
 
     def __init__(self, reduction: Any = "sum_over_batch_size", name: str | None = "kl_divergence", dtype: Any = None) -> None:

@@ -41,6 +41,7 @@ class Cell:
     times: list[float] = field(default_factory=list)
     first: float | None = None
     third: float | None = None
+    checksum: float | None = None
     memory: int | None = None
     error: str | None = None
     spent: float = 0.0
@@ -170,7 +171,7 @@ def measure(name: str, row: Row, team: dict[str, Worker], rounds: int, budget: f
     for mode, cell in cells.items():
         begun = ask(mode, "start")
         if begun is not None:
-            cell.first, cell.third = begun["first"], begun["third"]
+            cell.first, cell.third, cell.checksum = begun["first"], begun["third"], begun["checksum"]
     for k in range(rounds):
         order = list(cells)
         for mode in order[k % len(order):] + order[:k % len(order)]:
@@ -188,6 +189,16 @@ def measure(name: str, row: Row, team: dict[str, Worker], rounds: int, budget: f
             if stopped is not None:
                 cell.memory = stopped["memory"]
     return cells
+
+
+def disagreements(cells: dict[str, Cell]) -> list[str]:
+    """The modes whose first step gave something else than most did."""
+    sums = {mode: cell.checksum for mode, cell in cells.items() if cell.checksum is not None}
+    if not sums:
+        return []
+    middle = statistics.median_low(sums.values())
+    return [f"{mode} gives {x:.6g} where most give {middle:.6g}" for mode, x in sums.items()
+            if not abs(x - middle) <= 1e-3 * abs(middle)]
 
 
 def measure_all(names: list[str], team: dict[str, Worker], rounds: int,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .harness import LIBRARIES, OWN, PEERS, Cell
+from .harness import LIBRARIES, OWN, PEERS, Cell, disagreements
 from .rows import Row
 
 MISSING = "-"
@@ -119,8 +119,12 @@ def weights(times: dict[str, Cell], sizes: dict[str, int]) -> Table:
 
 
 def failures(results: Results) -> list[str]:
-    return [f"{row.title}: {mode}: {cell.error}"
-            for row, cells in results.values() for mode, cell in cells.items() if cell.error]
+    """What went wrong, a line each."""
+    found = []
+    for row, cells in results.values():
+        found += [f"{row.title}: {mode}: {cell.error}" for mode, cell in cells.items() if cell.error]
+        found += [f"{row.title}: {line}" for line in disagreements(cells)]
+    return found
 
 
 # -------------------------------------------------------------------------------------------------------------- drawing

@@ -65,6 +65,11 @@ def test_ratios_are_to_the_best_peer_that_ran() -> None:
     assert table.failures(some_results()) == ["a | b: XLA: out of luck"]
 
 
+def test_a_wrong_result_is_told() -> None:
+    cells = {"adjoint": Cell(checksum=2.0), "PyTorch": Cell(checksum=2.0), "XLA": Cell(checksum=3.0)}
+    assert harness.disagreements(cells) == ["XLA gives 3 where most give 2"]
+
+
 def test_plain_and_markdown() -> None:
     made = table.times(some_results(), None)
     text = table.plain(made).splitlines()

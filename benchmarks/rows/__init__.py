@@ -10,7 +10,8 @@ import importlib
 from dataclasses import dataclass, field
 from typing import Any
 
-FILES = ("notebook", "sigmoid", "crossentropy", "record", "chain", "mlp", "rosenbrock", "pendulum")
+FILES = ("notebook", "sigmoid", "crossentropy", "record", "chain", "mlp", "transformer", "rosenbrock", "newton",
+         "batch_jacobian", "pendulum")
 
 
 @dataclass

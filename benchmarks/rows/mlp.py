@@ -119,6 +119,6 @@ def jax(jax: Any, decorate: Any, sizes: list[int], batch: int) -> Any:
     def step():
         nonlocal state
         state, loss = update(state, x, y)
-        return state, loss
+        return loss
 
     return step

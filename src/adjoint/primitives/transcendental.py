@@ -2,7 +2,7 @@
 
 Where the textbook derivative cancels, overflows or underflows, the slope is a primitive of its own, closed under
 differentiation: the powers of 1 - x**2, 1 + x**2 and x**2 - 1 behind the inverse functions, x**(y - k) log(x)**m behind
-the power, the squared hyperbolic secant, the direction (x, y) / hypot(x, y), the logistic function of a difference.
+the power, the squared hyperbolic secant, the logistic function of a difference. Those of the plane are in plane.py.
 """
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .._graph import Op, Primitive, Spec, spec
 from .._tensor import Value
 from .._trace import binary, record, unary
 from ._make import check_kind, elementwise, install
-from .arithmetic import add, divide_no_nan, example, helper, monomial, multiply, negative, square, subtract, wide
+from .arithmetic import add, example, helper, monomial, multiply, negative, square, wide
 from .comparison import equal, logical_and, where
-from .complex import imag, real
 from .convert import cast, convert
+from .plane import angle, atan2, hypot
 
 __all__ = [
     "acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp", "exp2", "expm1",
@@ -450,69 +450,6 @@ _sech2: Any = helper(
     "sech2", 1, wide(_sech2_kernel), lambda r, x: (multiply(multiply(tanh(x), r), -2),), kinds="fc",
     lower=lambda s, x: s.sech2(x), oracle=lambda x: 1 / np.cosh(x) ** 2,
     doc="1 / cosh(x)**2, the slope of tanh: 4 e / (1 + e)**2 with e = exp(-2 |x|).")
-
-# ------------------------------------------------------------------------------------------------------------ the plane
-
-
-def _direction_kernel(x: Any, y: Any) -> Any:
-    r = np.hypot(x, y)
-    far = np.isinf(r) | (r < 1e-290)
-    if far.any():                                        # scaled, and infinities as the directions they mean
-        inf = np.isinf(x) | np.isinf(y)
-        a = np.where(inf, np.where(np.isinf(x), np.copysign(1.0, x), 0.0), x)
-        b = np.where(inf, np.where(np.isinf(y), np.copysign(1.0, y), 0.0), y)
-        m = np.maximum(np.abs(a), np.abs(b))
-        m = np.where(m == 0, 1, m)
-        a, b = a / m, b / m
-        r2 = np.hypot(a, b)
-        return np.where(far, a / np.where(r2 == 0, 1, r2), x / np.where(far, 1, r))
-    return x / r
-
-
-_direction: Any = helper(
-    "direction", 2, wide(_direction_kernel),
-    lambda r, x, y: (multiply(divide_no_nan(_direction(y, x), hypot(x, y)), _direction(y, x)),
-                     negative(multiply(divide_no_nan(_direction(y, x), hypot(x, y)), r))),
-    oracle=lambda x, y: x / np.hypot(x, y), domain=((-3.0, 3.0), (0.3, 3.0)),
-    doc="x / hypot(x, y), the cosine of the direction of (x, y), and 0 at the origin.")
-
-hypot: Any = elementwise(
-    "hypot", 2, wide(np.hypot), lambda r, x, y: (_direction(x, y), _direction(y, x)), kinds="f", oracle="numpy.hypot",
-    doc=example("sqrt(x**2 + y**2) without overflow.", "float(ad.hypot(3.0, 4.0))", "5.0",
-                "Its derivatives at the origin are 0."))
-
-
-def _turn_kernel(x: Any, y: Any) -> Any:
-    r = np.hypot(x, y)
-    return np.where(r == 0, 0, _direction_kernel(x, y) / np.where(r == 0, 1, r))
-
-
-_turn: Any = helper(
-    "turn", 2, wide(_turn_kernel),
-    lambda r, x, y: (multiply(subtract(_turn(y, x), r), add(_turn(y, x), r)),
-                     multiply(multiply(r, _turn(y, x)), -2)),
-    oracle=lambda x, y: x / (x * x + y * y), domain=((-3.0, 3.0), (0.3, 3.0)),
-    doc="x / (x**2 + y**2), and 0 at the origin: the slope of the angle.")
-
-atan2 = elementwise(
-    "atan2", 2, wide(np.arctan2), lambda r, y, x: (_turn(x, y), negative(_turn(y, x))), kinds="f",
-    oracle="numpy.arctan2",
-    doc=example("The angle of the point (y, x) as seen in the plane: atan2(y, x), in [-pi, pi].",
-                "round(float(ad.atan2(1.0, -1.0)), 4)", "2.3562", "Its derivatives at the origin are 0."))
-
-
-def angle(x: Any) -> Any:
-    """The argument of a complex number, in [-pi, pi]; for a real ``x`` 0 or pi.
-
-    Raises DtypeError for integers and booleans.
-
-    >>> import adjoint as ad
-    >>> round(float(ad.angle(1.0j)), 4)
-    1.5708
-    """
-    t = x if isinstance(x, Value) else convert(x)
-    return atan2(imag(t), real(t))
-
 
 # ------------------------------------------------------------------- products in which a zero wins over an infinity
 

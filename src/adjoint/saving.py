@@ -1,8 +1,7 @@
 """Values on disk: nests of tensors and variables as safetensors files.
 
-The format (huggingface/safetensors): eight bytes with the header's length, a JSON header that gives each tensor's
-dtype, shape and place, then the bytes, little-endian and without gaps. It holds no code, so that loading a file from a
-stranger runs nothing. Written here directly: the whole of it is the two functions ``encode`` and ``decode``.
+The format holds no code, so that loading a file from a stranger runs nothing. What it or its NumPy reader lacks is kept
+without loss in what it has, with a note in the metadata: complex128 as pairs of float64, bfloat16 as float32.
 """
 from __future__ import annotations
 
@@ -21,87 +20,48 @@ from ._tensor import Tensor, Value, Variable, wrap
 
 __all__ = ["load", "save"]
 
-_NAMES = {"bool": "BOOL", "int8": "I8", "int16": "I16", "int32": "I32", "int64": "I64", "uint8": "U8", "uint16": "U16",
-          "uint32": "U32", "uint64": "U64", "float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64",
-          "complex64": "C64"}
-_DTYPES = {v: k for k, v in _NAMES.items()}
 _AUTOMATIC = re.compile(r"Variable\d*(:0)?")
-_LARGEST_HEADER = 100_000_000
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 
 # ---------------------------------------------------------------------------------------------------------- the format
 
-def encode(arrays: Arrays, metadata: Mapping[str, str]) -> list[Any]:
-    """The pieces of a safetensors file. complex128, which the format lacks, is kept as pairs of float64."""
+def encode(arrays: Arrays, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a safetensors file."""
+    from safetensors.numpy import save as to_bytes
+
     notes = dict(metadata)
-    header: dict[str, Any] = {}
-    pieces: list[Any] = [b""]
-    at = 0
-    # Widest first, so that every tensor starts at a multiple of its item's size.
-    for name in sorted(arrays, key=lambda n: (-arrays[n].dtype.itemsize, n)):
-        array = np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape)
+    found: Arrays = {}
+    for name, array in arrays.items():
         if array.dtype == np.complex128:
-            array = array.reshape(-1).view(np.float64).reshape(*array.shape, 2)
             notes[f"complex128 {name}"] = "pairs"
-        array = array.astype(array.dtype.newbyteorder("<"), copy=False) if array.dtype.byteorder == ">" else array
-        header[name] = {"dtype": _NAMES[as_dtype(array.dtype).name], "shape": list(array.shape),
-                        "data_offsets": [at, at + array.nbytes]}
-        pieces.append(array.reshape(-1).view(np.uint8).data if array.nbytes else b"")
-        at += array.nbytes
-    text = json.dumps({"__metadata__": notes, **header} if notes else header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    pieces[0] = len(text).to_bytes(8, "little") + text
-    return pieces
+            array = np.ascontiguousarray(array).reshape(-1).view(np.float64).reshape(*array.shape, 2)
+        elif array.dtype.name == "bfloat16":
+            notes[f"bfloat16 {name}"] = "float32"
+            array = array.astype(np.float32)
+        found[name] = np.ascontiguousarray(array).reshape(array.shape)
+    return to_bytes(found, metadata=notes or None)
 
 
 def decode(data: bytes, where: str) -> tuple[Arrays, dict[str, str]]:
     """The arrays and the metadata of a safetensors file; ArgumentError for anything that is not one, whole."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
 
-    def damaged(what: str) -> ArgumentError:
-        return ArgumentError(f"load: {where} is not a whole safetensors file: {what}; nothing was changed")
-
-    if len(data) < 8:
-        raise damaged(f"it has {len(data)} bytes")
-    length = int.from_bytes(data[:8], "little")
-    if length > _LARGEST_HEADER or 8 + length > len(data):
-        raise damaged(f"its header should have {length} bytes")
     try:
-        header = json.loads(data[8:8 + length])
-        metadata = header.pop("__metadata__", {})
-        rows = sorted((row["data_offsets"][0], row["data_offsets"][1], name, row["dtype"], tuple(row["shape"]))
-                      for name, row in header.items())
-        if any(n.__class__ is not int or n < 0 for row in rows for n in (row[0], row[1], *row[4])):
-            raise ValueError("an offset or a dimension is not a whole number")
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise damaged(f"its header does not parse ({error})") from None
-    arrays: Arrays = {}
-    expected = 0
-    for start, stop, name, dtype_name, shape in rows:
-        if dtype_name not in _DTYPES:
-            raise damaged(f"{name!r} has dtype {dtype_name!r}, which adjoint does not have")
-        dtype = as_dtype(_DTYPES[dtype_name]).np
-        size = 1
-        for n in shape:
-            size *= n
-        if start != expected or stop - start != size * dtype.itemsize:
-            raise damaged(f"the bytes of {name!r} do not fit its shape")
-        expected = stop
-        if 8 + length + stop > len(data):
-            raise damaged(f"it ends inside {name!r}")
-        little = dtype.newbyteorder("<") if dtype.kind in "iufc" else dtype
-        array = np.frombuffer(data, little, size, 8 + length + start)
-        array = array.astype(dtype).reshape(shape)
-        if isinstance(metadata, dict) and metadata.get(f"complex128 {name}") == "pairs":
-            if dtype_name != "F64" or shape[-1:] != (2,):
-                raise damaged(f"{name!r} is no list of pairs")
-            array = array.reshape(-1).view(np.complex128).reshape(shape[:-1])
-        arrays[name] = array
-    if 8 + length + expected != len(data):
-        raise damaged(f"{len(data) - 8 - length - expected} bytes are left over")
-    if not isinstance(metadata, dict):
-        raise damaged("its metadata is not a table")
+        arrays = from_bytes(data)
+        for array in arrays.values():
+            as_dtype(array.dtype)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ArgumentError(f"load: {where} is not a whole safetensors file of dtypes that adjoint has: {error}; nothing was "
+                            f"changed") from None
+    metadata = json.loads(data[8:8 + int.from_bytes(data[:8], "little")]).get("__metadata__") or {}
+    for name, array in arrays.items():
+        if metadata.get(f"complex128 {name}") == "pairs" and array.dtype == np.float64 and array.shape[-1:] == (2,):
+            arrays[name] = np.ascontiguousarray(array).reshape(-1).view(np.complex128).reshape(array.shape[:-1])
+        elif metadata.get(f"bfloat16 {name}") == "float32":
+            arrays[name] = array.astype(as_dtype("bfloat16").np)
     return arrays, metadata
 
 
@@ -109,11 +69,10 @@ def write(path: Any, arrays: Arrays, metadata: Mapping[str, str]) -> None:
     """Write a file in one step: whoever reads sees the old one or the new one, whole."""
     target = os.path.realpath(os.fspath(path))
     beside = f"{target}.{secrets.token_hex(4)}.part"
-    pieces = encode(arrays, metadata)
+    data = encode(arrays, metadata)
     try:
         with open(beside, "xb") as file:
-            for piece in pieces:
-                file.write(piece)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, target)

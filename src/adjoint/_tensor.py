@@ -355,7 +355,7 @@ class Variable(Value):
             raise ShapeError(complain("Variable", "shape", f"{array.shape}, the initial value's", tuple(shape)))
         self._trace, self._idx, self._pending = None, 0, None
         self._spec, self._value = spec(array.shape, as_dtype(array.dtype)), array
-        self.trainable = bool(trainable)
+        self.trainable = trainable is None or bool(trainable)
         self.name = name if name is not None else f"Variable{next(_names)}"
         if config.spelling == "tf":
             self.name = "/".join([*getattr(local, "scopes", ()), name or "Variable"]) + ":0"

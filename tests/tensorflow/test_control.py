@@ -250,3 +250,29 @@ def test_a_second_use_of_a_tape_is_a_runtime_error() -> None:
     tape.gradient(y, x)
     with pytest.raises(RuntimeError, match="non-persistent"):
         tape.gradient(y, x)
+
+
+def test_shapes_are_known_while_a_function_is_traced() -> None:
+    calls = []
+
+    @tf.function
+    def f(x):
+        calls.append(1)
+        n = tf.shape(x)[0]
+        total = tf.zeros([n, 2]) + tf.random.normal([tf.shape(x)[0], 2], stddev=0.0)
+        for k in tf.range(n * 2 - 1):
+            total += tf.cast(k, tf.float32) * tf.ones(tf.stack([n, 2]))
+        return tf.reshape(total, [-1, tf.size(x) // n]) * tf.reduce_sum(x)
+
+    for _ in range(3):
+        assert f(tf.ones([3, 2])).numpy().tolist() == [[60.0, 60.0]] * 3
+    assert len(calls) == 1
+
+
+def test_a_shape_that_depends_on_values_makes_the_function_run_plainly() -> None:
+    @tf.function
+    def f(n):
+        return tf.zeros([n])
+
+    assert f(tf.constant(2)).shape == (2,)
+    assert f(tf.constant(3)).shape == (3,)

@@ -12,6 +12,7 @@ from .. import _dtypes
 from .._dtypes import as_dtype
 from .._errors import ArgumentError, DtypeError, NotSupportedError, ShapeError, complain
 from .._tensor import Tensor, Value, Variable
+from .._trace import INPUT, READ, SCALAR_INPUT, input_number
 from ..primitives._make import broadcast_shapes, normalize_axis
 from ._bind import public
 from ._errors import ConversionError
@@ -33,11 +34,40 @@ def _strong(x: Any) -> bool:
     return hasattr(x, "dtype") or isinstance(x, (list, tuple)) and any(_strong(v) for v in x)
 
 
+def known(t: Any) -> Any:
+    """The value of a tensor as an array, also while a function is traced if it depends on constants alone: a shape's part."""
+    trace = t._trace
+    if trace is None or not trace.scratch or isinstance(t, Variable) or hasattr(t, "_value"):
+        return t._look()
+    nodes, found = trace.nodes(), {}
+
+    def at(idx: int) -> Any:
+        if idx not in found:
+            node = nodes[idx]
+            if node.op.prim is INPUT:
+                number = input_number(trace, idx)
+                owner = trace.owners[number]
+                if node.op is not SCALAR_INPUT and (owner.__class__ is not Tensor or not hasattr(owner, "_value")):
+                    return t._look()                     # says that a traced tensor has no value
+                found[idx] = np.asarray(trace.inputs[number], node.spec.dtype.np)
+            elif node.op.prim is READ:
+                return t._look()
+            else:
+                out = node.op.prim.kernel(*[at(i) for i in node.args], **node.op.params)
+                for k, value in enumerate(out if node.spec.__class__ is tuple else (out,)):
+                    found[node.idx + k] = np.asarray(value)
+        return found[idx]
+
+    return at(t._idx)
+
+
 def ints(x: Any) -> Any:
     """A shape, axis or count argument as an int, a tuple of ints or None."""
     if x is None or x.__class__ is int:
         return x
-    if isinstance(x, (Value, np.ndarray, np.generic)):
+    if isinstance(x, Value):
+        x = known(x).tolist()
+    elif isinstance(x, (np.ndarray, np.generic)):
         x = x.tolist()
     if isinstance(x, (list, tuple)):
         return tuple([d if d.__class__ is int else ints(d) for d in x])
@@ -160,9 +190,9 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
         start, limit = 0, start
     parts = (start, limit, delta)
     if dtype is None:
-        known = [_range_dtype(p) for p in parts]
-        dtype = max(known, key=lambda d: _RANGES.index(d) if d in _RANGES else -1)
-    values = [p.numpy().item() if isinstance(p, Value) else p.item() if hasattr(p, "item") else p for p in parts]
+        dtypes = [_range_dtype(p) for p in parts]
+        dtype = max(dtypes, key=lambda d: _RANGES.index(d) if d in _RANGES else -1)
+    values = [known(p).item() if isinstance(p, Value) else p.item() if hasattr(p, "item") else p for p in parts]
     if values[2] == 0:
         raise ArgumentError(complain("range", "delta", "not 0", values[2]))
     if values[0] > values[1] and values[2] > 0 or values[0] < values[1] and values[2] < 0:

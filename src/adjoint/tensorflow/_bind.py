@@ -51,8 +51,8 @@ COMING = {
     "nn.ctc": "sequence losses", "signal": "Fourier transforms", "sparse": "sparse tensors", "SparseTensor": "sparse tensors",
     "RaggedTensor": "ragged tensors", "ragged": "ragged tensors", "distribute": "several processes",
     **{f"linalg.{name}": "matrix decompositions" for name in (
-        "inv", "det", "slogdet", "logdet", "solve", "cholesky", "cholesky_solve", "svd", "qr", "eig", "eigh", "eigvals", "eigvalsh",
-        "pinv", "lstsq", "lu", "expm", "logm", "sqrtm", "matrix_rank", "triangular_solve")},
+        "inv", "det", "slogdet", "logdet", "solve", "cholesky", "cholesky_solve", "svd", "qr", "eig", "eigh", "eigvals",
+        "eigvalsh", "pinv", "lstsq", "lu", "expm", "logm", "sqrtm", "matrix_rank", "triangular_solve")},
 }
 """How names begin that belong to what adjoint will have later: -> what that is."""
 

@@ -46,6 +46,7 @@ def atan(z):  # type: ignore[no-untyped-def]
 TABLE = {
     "EXP": (lambda r: (mp.exp(r) - 1 - r) / (r * r), -HALF, HALF * mp.mpf("1.0001"), 10, "(exp(r) - 1 - r) / r**2"),
     "EXP32": (lambda r: (mp.exp(r) - 1 - r) / (r * r), -HALF, HALF, 5, "the same for float32 results"),
+    "EXP44": (lambda r: (mp.exp(r) - 1 - r) / (r * r), -HALF, HALF, 7, "between the two, where digits may cancel"),
     "LOG": (logs, mp.mpf("1e-9"), mp.mpf("0.0296"), 6, "(log((1+s)/(1-s)) - 2s) / s**3 in s**2"),
     "LOG32": (lambda f: mp.log(1 + f) / f, mp.mpf("-0.2930"), mp.mpf("0.4143"), 13, "log(1 + f) / f"),
     "SIN": (lambda z: (mp.sin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, mp.mpf("1e-9"), QUARTER, 6,
@@ -58,6 +59,7 @@ TABLE = {
     "ERF32": (lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z), mp.mpf("1e-9"), 1, 7, "for float32"),
     "ERFC": (scaled_erfc, end(0), end(28), 24, "exp(x**2) erfc(x) (1 + 2x) in (x - 2) / (x + 2)"),
     "ERFC32": (scaled_erfc, end(0), end(11), 11, "for float32"),
+    "ERFC44": (scaled_erfc, end(0), end(11), 17, "between the two, where digits may cancel"),
     "ATAN32": (atan, mp.mpf("1e-9"), mp.mpf("0.1717"), 6, "(atan(s) - s) / s**3 in s**2, for float32"),
 }
 

@@ -36,13 +36,13 @@ class Functions(Vocabulary):
 
     # ------------------------------------------------------------------------------------- exponentials, all on f64
 
-    def _exp_parts(s, x: Expr, short: bool) -> tuple[Expr, Expr, Expr]:
+    def _exp_parts(s, x: Expr, short: bool, c: tuple[float, ...] = C.EXP32) -> tuple[Expr, Expr, Expr]:
         """n (whole), its bits at the bottom of a word, and exp(r) - 1 for x = n log(2) + r."""
         t = s.fma(x, _LOG2E, _MAGIC)
         n = t - _MAGIC
         if short:
             r = s.fma(n, -_LN2, x)
-            p = s.fma(r * r, s.polynomial(C.EXP32, r), r)
+            p = s.fma(r * r, s.polynomial(c, r), r)
         else:
             high = s.fma(n, -C.LN2[0], x)
             low = n * C.LN2[1]
@@ -205,17 +205,28 @@ class Functions(Vocabulary):
         y = s.select(even, sine, -cosine) / s.select(even, cosine, sine)
         return s.select(x.eq(0.0), x, y)
 
-    sin, cos, tan = _through(_sin), _through(_cos), _through(_tan)
+    def _sec2(s, x: Expr, short: bool) -> Expr:
+        c = s._turned(x, short, 1)
+        return 1.0 / (c * c)
+
+    sin, cos, tan, sec2 = _through(_sin), _through(_cos), _through(_tan), _through(_sec2)
 
     # -------------------------------------------------------------------------------------------------- hyperbolic
 
     def _tanh(s, x: Expr, short: bool) -> Expr:
         a = abs(x)
+        if short:                                        # shares its parts with its slope
+            _, k, p = s._exp_parts(s._between(a * -2.0, -700.0, 700.0), True)
+            scale = s._two_to(k)
+            return s.copysign(s.fma(-scale, p, 1.0 - scale) * (1.0 / (s.fma(scale, p, scale) + 1.0)), x)
         e = s._expm1(s.select(a > 25.0, 25.0, a) * 2.0, short)
         return s.copysign(e / (e + 2.0), x)
 
     def _sech2(s, x: Expr, short: bool) -> Expr:
         e = s._exp(abs(x) * -2.0, short)
+        if short:
+            q = 1.0 / (e + 1.0)
+            return e * 4.0 * (q * q)
         r = e + 1.0
         return e * 4.0 / (r * r)
 
@@ -238,10 +249,11 @@ class Functions(Vocabulary):
     # ------------------------------------------------------------------------------------------- the sigmoid family
 
     def _sigmoid(s, x: Expr, short: bool, order: int = 0) -> Expr:
-        if short and order == 0:
-            return 1.0 / (s._exp(-x, True) + 1.0)
         e = s._exp(-abs(x), short)
         r = e + 1.0
+        if short and order < 2:                          # one division for the value and its slope
+            q = 1.0 / r
+            return s.select(x >= 0.0, q, e * q) if order == 0 else e * (q * q)
         if order == 0:
             return s.select(x >= 0.0, 1.0, e) / r
         if order == 1:
@@ -289,12 +301,22 @@ class Functions(Vocabulary):
 
     def _gelu(s, x: Expr, order: int) -> Expr:
         c = s._between(x, -38.5, 38.5)
-        t = c * -sqrt(0.5)
-        phi = s._erfc(t, order == 0) * 0.5
+        e = s._exp_between(c * c * -0.5)
+        a = abs(c) * sqrt(0.5)
+        a = s.select(a > 11.0, 11.0, a)
+        q = 1.0 / ((a + 2.0) * s.fma(a, 2.0, 1.0))       # two quotients in one division
+        y = (a - 2.0) * s.fma(a, 2.0, 1.0) * q
+        tail = e * (s.polynomial(C.ERFC44, y) * (q * (a + 2.0)) * 0.5)
+        phi = s.select(c < 0.0, tail, 1.0 - tail)
         if order == 0:
             return s.select(x > 38.5, x, c * phi)
-        density = s._exp(c * c * -0.5, False) * (1.0 / sqrt(2.0 * pi))   # the slope has a root: no digits to lose
-        return phi + c * density
+        return s.fma(c * e, 1.0 / sqrt(2.0 * pi), phi)
+
+    def _exp_between(s, x: Expr) -> Expr:
+        """exp to 44 bits or so, for slopes that have a root."""
+        _, k, p = s._exp_parts(s._between(x, -700.0, 700.0), True, C.EXP44)
+        scale = s._two_to(k)
+        return s.fma(scale, p, scale)
 
     def gelu(s, x: Expr, order: int = 0) -> Expr | None:
         """x Phi(x) or its slope, for float32."""
@@ -308,7 +330,7 @@ class Functions(Vocabulary):
         rate, cube = 2.0 * sqrt(2.0 / pi), 0.044715
         c = s._between(w, -25.0, 25.0)
         square = c * c
-        g = 1.0 / (s._exp(c * -rate * s.fma(square, cube, 1.0), False) + 1.0)
+        g = 1.0 / (s._exp_between(c * -rate * s.fma(square, cube, 1.0)) + 1.0)
         if order == 0:
             return (s.select(w > c, w, c) * g).to("f32")
         return (g * s.fma(c * (1.0 - g), s.fma(square, 3.0 * cube * rate, rate), 1.0)).to("f32")
@@ -318,7 +340,7 @@ class Functions(Vocabulary):
         if x.type != "f32" or order > 1:
             return None
         c = s._between(x.to("f64"), -700.0, 700.0)
-        g = 1.0 / (s._exp(-c, False) + 1.0)
+        g = 1.0 / (s._exp_between(-c) + 1.0)
         if order == 0:
             return s.select(x > 700.0, x, (c * g).to("f32"))
         return (g * s.fma(c, 1.0 - g, 1.0)).to("f32")

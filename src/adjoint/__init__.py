@@ -48,8 +48,8 @@ from .tape import GradientTape, UnconnectedGradients
 from .transforms import function, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp, vmap
 
 if TYPE_CHECKING:
-    from . import losses, nn, optim, random
-    from .inspect import anomaly
+    from . import losses, nn, optim, plot, random, testing
+    from .inspect import anomaly, check_gradients
     from .saving import load, save
 
 checkpoint = recompute_grad
@@ -58,8 +58,8 @@ newaxis = None
 e, inf, nan, pi = 2.718281828459045, float("inf"), float("nan"), 3.141592653589793
 
 # Loaded when first used, so that importing adjoint costs little more than importing NumPy.
-_LATER = {"losses": "losses", "nn": "nn", "optim": "optim", "random": "random", "load": "saving", "save": "saving",
-          "anomaly": "inspect"}
+_LATER = {"losses": "losses", "nn": "nn", "optim": "optim", "plot": "plot", "random": "random", "load": "saving", "save": "saving",
+          "anomaly": "inspect", "check_gradients": "inspect", "testing": "testing"}
 
 __all__ = sorted({
     "DType", "ForwardAccumulator", "GradientTape", "IndexedSlices", "Tensor", "UnconnectedGradients", "Variable", "__version__",

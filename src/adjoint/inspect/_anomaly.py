@@ -42,7 +42,7 @@ class Finding:
         where = f"at {shown(self.line)}" if self.line is not None else "at a line that was not recorded"
         if self.backward:
             asked = f", asked for at {shown(self.asked, False)}," if self.asked not in (None, self.line) else ""
-            head = f"the derivative of {self.operation} {where}{asked} ({self.step})"
+            head = f"the derivative of {self.operation} ({self.step}) {where}{asked}"
         else:
             head = f"{self.operation} {where}"
         rows = [f"{head} gave {self.result}{self.where} though its inputs are finite."]
@@ -204,6 +204,8 @@ def locate(finding: Finding, trace: Trace) -> Finding:
         if node is not None and node.op.prim is INPUT:  # type: ignore[union-attr]
             node = None
     chain.reverse()
+    if of is not None and len(chain) > 1 and all((name, line) != of for name, line in chain):
+        chain.insert(-1, of)
     finding.chain = chain
     return finding
 

@@ -70,11 +70,16 @@ def score(rows: Any, got: Any, near: Any, rest: Any) -> Score:
                  tuple(float(v) for v in worst), int(false.sum()), int(missed.sum()), lost)
 
 
-def scores(case: Case, dtype: str, got: Any, references: dict[str, Any], pick: Any = slice(None)) -> list[Score]:
-    """One Score for the value, the first and the second derivatives."""
+def scores(case: Case, dtype: str, got: Any, references: dict[str, Any], pick: Any = slice(None),
+           normal: bool = False) -> list[Score]:
+    """One Score for the value, the first and the second derivatives; with ``normal`` subnormal numbers don't count."""
     near, rest = references[f"{case.name}.{dtype}.near"], references[f"{case.name}.{dtype}.rest"]
     rows = rows_of(arguments(case, dtype))
     near, rest, rows = near[pick], rest[pick], rows[pick]
+    if normal:
+        tiny = np.finfo(near.dtype).tiny
+        small = ((rows != 0) & (np.abs(rows) < tiny)).any(axis=1)
+        near = np.where(small[:, None] | ((np.abs(near) < tiny) & ((near != 0) | (rest != 0))), np.nan, near)
     return [score(rows, got[:, s], near[:, s], rest[:, s]) for s in order_slices(case, near.shape[1])]
 
 
@@ -121,11 +126,11 @@ def in_subprocess(library: str, python: str, names: list[str], dtypes: tuple[str
             return dict(kept)
 
 
-def table(found: dict[str, Any], references: dict[str, Any]) -> dict[str, list[Score]]:
+def table(found: dict[str, Any], references: dict[str, Any], normal: bool = False) -> dict[str, list[Score]]:
     out = {}
     for key, got in found.items():
         name, dtype = key.rsplit(".", 1)
-        out[key] = scores(CASES[name], dtype, got, references)
+        out[key] = scores(CASES[name], dtype, got, references, normal=normal)
     return out
 
 

@@ -186,7 +186,16 @@ def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
     if k and x.dtype.kind == "f":                        # the digits that y - k has lost, times log(x)
         b = s - y
         lost = ((y - (s - b)) - (k + b)) * logs
-        p = np.where(np.isfinite(lost), p * (1 + lost), p)
+        back = np.where(np.abs(lost) < 1e-4, 1 + lost, np.exp(np.minimum(lost, 700)))
+        p = np.where(np.isfinite(lost), p * back, p)
+    if not m:                                            # factor by factor: their product alone may overflow
+        nothing = y == 0
+        for n in range(k):
+            nothing = nothing | (y == n)
+            p = p * np.where(nothing, 1, y - n)
+        if k == 1:
+            p = np.where(np.isinf(p) & (np.abs(y) < 1) & ~zero, y * np.power(x, y) / np.where(zero, 1, x), p)
+        return np.where(nothing & (k > 0), 0, p)
     factor: Any = 1
     for n in range(k):
         factor = factor * (y - n)

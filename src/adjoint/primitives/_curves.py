@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .._dtypes import float64
 from .._graph import Primitive
 from .._tensor import Value
 from .._trace import record, unary
 from ._make import docstring, elementwise_infer
-from .convert import convert
+from .convert import cast, convert
 
 F64 = np.dtype(np.float64)
 Coefficients = tuple[float, ...]
@@ -41,6 +42,18 @@ def wide(formula: Callable[..., Any]) -> Callable[..., Any]:
 
     kernel.__module__ = formula.__module__
     return kernel
+
+
+def doubled(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A derivative rule recorded in float64 whatever the dtype, and rounded once: for sums whose terms may cancel."""
+
+    def run(*ts: Any) -> Any:
+        dtype = ts[0]._spec.dtype
+        if dtype.itemsize >= 8:
+            return rule(*ts)
+        return cast(rule(*[cast(t, float64) for t in ts]), dtype)
+
+    return run
 
 
 # --------------------------------------------------------------------------------------------------------------- curves

@@ -16,7 +16,7 @@ from .._errors import ArgumentError, ShapeError, complain
 from .._graph import Op, Primitive, Spec
 from .._tensor import Value
 from .._trace import record
-from ._curves import F64
+from ._curves import F64, doubled
 from ._make import check_kind, normalize_axes
 from .arithmetic import add, multiply
 from .broadcast import sum
@@ -48,8 +48,14 @@ class _Unit:
 def _normalize_kernel(x: Any, axes: tuple[int, ...], floor: float) -> Any:
     if x.size == 0:
         return x
+    if x.dtype != F64:                                   # no square of a float32 overflows or vanishes in float64
+        lay = layout(x, axes)
+        rows = lay.apart(x).astype(F64, "C")
+        r = np.maximum(np.sqrt(np.vecdot(rows, rows)), floor)
+        rows /= np.where(r > 0, r, 1.0)[:, None] if not np.all(r) else r[:, None]
+        return lay.whole(rows.astype(x.dtype))
     unit = _Unit(x, axes, floor)
-    return unit.lay.whole(unit.y.astype(x.dtype, copy=False))
+    return unit.lay.whole(unit.y)
 
 
 def _project_kernel(x: Any, g: Any, axes: tuple[int, ...], floor: float) -> Any:
@@ -118,6 +124,10 @@ def _inner(a: Any, b: Any, axes: tuple[int, ...]) -> Any:
 
 def _bend(x: Any, t: Any, g: Any, p: dict[str, Any]) -> Any:
     """The second derivative, symmetric in t and g: -(Pt <y, g> + Pg <y, t> + y <Pt, g>) / r."""
+    return doubled(lambda x, t, g: _bend_of(x, t, g, p))(x, t, g)
+
+
+def _bend_of(x: Any, t: Any, g: Any, p: dict[str, Any]) -> Any:
     axes = p["axes"]
     y, pt, pg = record(NORMALIZE.op(**p), x), _project(x, t, p), _project(x, g, p)
     total = add(add(multiply(pt, _inner(y, g, axes)), multiply(pg, _inner(y, t, axes))),
@@ -146,6 +156,16 @@ SLOPE: Primitive = Primitive(
     vjp=lambda u, y, x, **p: (multiply(record(NORMALIZE.op(**p), x), _inner(u, multiply(y, y), p["axes"])),),
     batch=_batch("l2_normalize_slope"), cases=_cases(1), doc="-1 / |x| in every entry; 0 below the floor.")
 _MADE.update({p.name: p for p in (NORMALIZE, PROJECT, SLOPE)})
+
+
+def unit(x: Any, axes: tuple[int, ...]) -> Any:
+    """x / |x| along axes; 0 where x is 0, with all its derivatives."""
+    return record(NORMALIZE.op(axes=axes, floor=0.0), x)
+
+
+def project(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    """The derivative of ``unit`` in the direction g."""
+    return record(PROJECT.op(axes=axes, floor=0.0), x, g)
 
 
 @lru_cache(1024)

@@ -17,6 +17,7 @@ from .comparison import equal, where
 from .complex import abs as absolute
 from .convert import cast, convert, stop_gradient
 from .movement import reshape
+from .normalize import unit
 from .reduction import max as largest
 from .reduction import min as smallest
 from .reduction import shifted
@@ -48,8 +49,10 @@ def _kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
 
 def _vjp(g: Any, y: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> tuple[Any]:
     shape, dtype = x._spec.shape, x._spec.dtype
-    unit = divide_no_nan(x, cast(spread(y, shape, axes, keepdims), dtype))
-    return (multiply(cast(spread(g, shape, axes, keepdims), dtype), unit),)
+    if dtype.kind == "c":
+        direction = divide_no_nan(x, cast(spread(y, shape, axes, keepdims), dtype))
+        return (multiply(cast(spread(g, shape, axes, keepdims), dtype), direction),)
+    return (multiply(spread(g, shape, axes, keepdims), unit(x, axes)),)
 
 
 NORM: Primitive = Primitive(

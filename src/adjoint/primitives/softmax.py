@@ -25,7 +25,7 @@ from .._errors import AxisError, DtypeError, IndexingError, ShapeError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import hooks, record
-from ._curves import F64, scipy_special, wide
+from ._curves import F64, doubled, scipy_special, wide
 from ._make import check_kind, elementwise_infer, normalize_axes
 from .arithmetic import add, multiply, negative
 from .broadcast import broadcast_to, reduced, restore, sum
@@ -392,7 +392,7 @@ def _rest(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
 
 def _bend(x: Any, u: Any, g: Any, axes: tuple[int, ...]) -> Any:
     """The second derivative of softmax: the third cumulant p ((u - <u>)(g - <g>) - cov(u, g))."""
-    return _spread(x, multiply(_centre(x, u, axes), _centre(x, g, axes)), axes)
+    return doubled(lambda x, u, g: _spread(x, multiply(_centre(x, u, axes), _centre(x, g, axes)), axes))(x, u, g)
 
 
 # ------------------------------------------------------------------------------------------------------ cross-entropies

@@ -11,12 +11,15 @@ from .._errors import ArgumentError, ShapeError, complain
 from .._graph import Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import hooks, record
+from ._curves import doubled
 from ._make import check_kind, elementwise, install, normalize_axes
 from .arithmetic import add, divide, multiply
 from .broadcast import add_up, axis_key, broadcast_to, reduced, restore, wide, widest
 from .complex import conj, real
 from .convert import cast, convert
+from .creation import ones_of
 from .movement import reshape, section, transpose
+from .normalize import project
 from .reduction import count_of, divided, mean, shifted, sum_over
 from .sorting import sort_pair
 
@@ -123,15 +126,48 @@ def _var_jvp(ts: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, 
     return divided(add(total, total), _freedom(x._spec.shape, axes, correction))
 
 
+def _std_slope_kernel(x: Any, axes: tuple[int, ...], correction: float) -> Any:
+    z = _centered(x, axes)
+    biggest = np.max(np.abs(z), axis=axes, keepdims=True, initial=0)
+    power = np.frexp(np.where(np.isfinite(biggest), biggest, 1))[1]
+    z = np.ldexp(z, np.maximum(-power, -1000))
+    free = _freedom(x.shape, axes, correction)
+    length = np.sqrt(_squares(z, axes, True) * free)
+    return np.divide(z, length, out=np.zeros_like(z), where=length != 0).astype(x.dtype)
+
+
+def _std_bend(u: Any, _: Any, x: Any, axes: tuple[int, ...], correction: float) -> tuple[Any]:
+    scale = 1 / max(_freedom(x._spec.shape, axes, correction), 1) ** 0.5
+
+    def rule(x: Any, u: Any) -> Any:
+        return multiply(center(project(center(x, axes), center(u, axes), axes), axes), scale)
+
+    return (doubled(rule)(x, u),)
+
+
+STD_SLOPE: Primitive = Primitive(
+    "std_slope", lambda x, axes, correction: _centre_infer(x, axes), _std_slope_kernel, vjp=_std_bend,
+    jvp=lambda ts, y, x, axes, correction: _std_bend(ts[0], y, x, axes, correction)[0], batch=shifted(lambda: STD_SLOPE),
+    oracle=lambda x, axes, correction: (x - np.mean(x, axis=axes, keepdims=True)) / (
+        (x.shape[axes[0]] - correction) * np.std(x, axis=axes, ddof=correction, keepdims=True)),
+    cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,), "correction": 1}),),
+    doc="(x - mean) / ((n - correction) std), the slope of the standard deviation; 0 where that is 0.")
+
+
+def _std_slope(y: Any, x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> Any:
+    if x._spec.dtype.kind == "f":
+        return record(STD_SLOPE.op(axes=axes, correction=correction), x)
+    scale = over_or_zero(divided(ones_of(y._spec), _freedom(x._spec.shape, axes, correction)), y)
+    return multiply(cast(restore(scale, x._spec.shape, axes, keepdims), x._spec.dtype), center(x, axes))
+
+
 def _std_vjp(g: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> tuple[Any]:
-    shape = x._spec.shape
-    scale = over_or_zero(divided(g, _freedom(shape, axes, correction)), y)
-    return (multiply(cast(restore(scale, shape, axes, keepdims), x._spec.dtype), center(x, axes)),)
+    slope = _std_slope(y, x, axes, correction, keepdims)
+    return (multiply(cast(restore(g, x._spec.shape, axes, keepdims), x._spec.dtype), slope),)
 
 
 def _std_jvp(ts: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> Any:
-    total = real(sum_over(multiply(ts[0], conj(center(x, axes))), axes, keepdims))
-    return over_or_zero(divided(total, _freedom(x._spec.shape, axes, correction)), y)
+    return real(sum_over(multiply(ts[0], conj(_std_slope(y, x, axes, correction, keepdims))), axes, keepdims))
 
 
 def _spread_cases() -> Any:

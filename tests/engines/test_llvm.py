@@ -151,14 +151,16 @@ def test_many_refusals_end_compiling() -> None:
 
 def test_empty_and_single_elements() -> None:
     both(lambda: [ad.exp(ad.Tensor(np.zeros((0, 3)))), ad.sum(ad.Tensor(np.zeros((0, 3))) * 2.0)])
-    both(lambda: [ad.exp(ad.Tensor(np.ones((1, 1)))) * ad.Tensor(np.arange(3.0)), ad.sum(ad.Tensor(np.ones((1, 1))) * 2.0, axis=0)])
+    one = np.ones((1, 1))
+    both(lambda: [ad.exp(ad.Tensor(one)) * ad.Tensor(np.arange(3.0)), ad.sum(ad.Tensor(one) * 2.0, axis=0)])
 
 
 def test_python_scalars_change_without_a_new_program() -> None:
     config.engine = "llvm"
-    x = ad.Tensor(np.arange(4.0, dtype=np.float32))
+    four = np.arange(4, dtype=np.float32)
+    x = ad.Tensor(four)
     for rate in (0.125, 0.375, 1e-3):
-        np.testing.assert_allclose((x * rate + rate).numpy(), np.arange(4, dtype=np.float32) * np.float32(rate) + np.float32(rate))
+        np.testing.assert_allclose((x * rate + rate).numpy(), four * np.float32(rate) + np.float32(rate))
 
 
 def test_a_failing_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +210,23 @@ def test_one_loop_for_a_chain_and_its_gradient() -> None:
     (unit,) = fused.parts
     assert isinstance(unit, Unit)
     assert len(unit.loops) == 1
-    assert len(unit.args) == 1 and len(unit.results) == 2
+    assert len(unit.args) == 1
+    assert len(unit.results) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_long_scalar_programs(dtype: Any) -> None:
+    def run() -> list[Any]:
+        start, rows = ad.Variable(dtype(1.0)), ad.Variable(np.arange(3, dtype=dtype))
+        with ad.GradientTape() as tape:
+            angle, speed = start * 1.0, start * 0.0
+            for _ in range(60):
+                speed = speed - ad.sin(angle) * 0.01
+                angle = angle + speed * 0.01
+            loss = ad.sum(rows * angle + speed)
+        return [loss, angle, *tape.gradient(loss, [start, rows])]
+
+    both(run, rtol=1e-6 if dtype is np.float32 else 1e-13)
 
 
 # -------------------------------------------------------------------------------------------------------------- fuzzing

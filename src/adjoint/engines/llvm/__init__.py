@@ -14,13 +14,16 @@ from .emit import UnitWriter
 from .native import Compiler, Unavailable, compiler
 
 Run = Callable[[list[Any]], list[Any]]
-_LONGEST = 2000                                          # operations: compiling takes more than proportional time
+_LONGEST = 2000                                          # operations on arrays: more would compile for seconds
+_LONGEST_SCALAR = 50_000                                 # operations on single numbers
 _PATIENCE = 8                                            # refusals after which a plan stays with NumPy
 
 
 def build(program: Program) -> Run:
     """A function from the trace's inputs to the results."""
-    if len(program.instrs) > _LONGEST:
+    if len(program.instrs) > _LONGEST_SCALAR:
+        return numpy_engine.build(program)
+    if sum(program.specs[i.outs[0]].size > 1 for i in program.instrs) > _LONGEST:
         return numpy_engine.build(program)
     try:
         native = compiler()

@@ -7,6 +7,7 @@ from ..._graph import Shape, Spec
 from ..._scalar import Expr, Functions
 from ...plan.fusion import REDUCTIONS, TYPES, Loop, Unit, lower
 from ...plan.program import Instr
+from .straight import Pieces, is_long, refuse
 from .text import MEMORY, SIZE, TYPE, Writer, number
 
 _BLOCK = 512                                             # float64 is added up in blocks, and the blocks with their errors
@@ -33,10 +34,14 @@ class Access:
 
 
 class Reduction:
-    __slots__ = ("access", "array", "block", "count", "errors", "how", "out", "source", "wide")
+    """A reduction of a loop: its source, where it is added up, and the sum of the rounding errors."""
 
-    def __init__(self, how: str, out: int, count: int) -> None:
-        self.how, self.out, self.count = how, out, count
+    __slots__ = ("array", "block", "count", "errors", "how", "moves", "out", "source", "wide")
+
+    def __init__(self, how: str, out: int, count: int, source: Expr, moves: tuple[bool, ...]) -> None:
+        self.how, self.out, self.count, self.source, self.moves = how, out, count, source, moves
+        self.wide = _WIDE.get(source.type, source.type) if how in ("add", "mean") else source.type
+        self.array = Array("", self.wide, 0)
         self.errors: Array | None = None
         self.block = ""
 
@@ -90,6 +95,7 @@ class UnitWriter:
         self._stack = 0
         self._labels = 0
         self.refuses = False
+        self.pieces: Pieces | None = None
 
     # ------------------------------------------------------------------------------------------------------- memory
 
@@ -127,12 +133,17 @@ class UnitWriter:
             if specs[v].size > 1 and v not in results and (later.get(v, -1) > n or self._is_reduction(v)):
                 self.arrays[v] = self.temporary(type_of(specs[v]), specs[v].size)
         for n, loop in enumerate(unit.loops):
-            self._loop(n, loop, later)
+            self._loop(n, loop)
         w.add(f"ret i32 {self._flag()}")
         body = [f"define internal i32 @{self.name}({', '.join(params)}) #0 {{", "entry:", *self.head]
         if self.refuses:
             body += ["  %refused = alloca i32", "  store i32 0, ptr %refused"]
-        return "\n".join([*body, *w.lines, "}"])
+        before: list[str] = []
+        if self.pieces is not None:
+            body.append(f"  %frame = alloca i64, i64 {len(self.pieces.slots)}")
+            before = self.pieces.functions
+            w.intrinsics |= self.pieces.intrinsics
+        return "\n".join([*before, *body, *w.lines, "}"])
 
     def _is_reduction(self, v: int) -> bool:
         return any(v == i.outs[0] and i.op.prim.name in REDUCTIONS for i in self.unit.loops[self.unit.made[v]].instrs)
@@ -142,7 +153,10 @@ class UnitWriter:
 
     # ---------------------------------------------------------------------------------------------------------- loops
 
-    def _loop(self, n: int, loop: Loop, later: dict[int, int]) -> None:
+    def _loop(self, n: int, loop: Loop) -> None:
+        if is_long(loop):
+            self._long(n, loop)
+            return
         unit, specs, w = self.unit, self.specs, self.w
         s = Functions()
         leaves: list[Access | str] = []
@@ -175,8 +189,8 @@ class UnitWriter:
             self._straight(values, reductions, leaves, s)
             return
         whole = tuple([k != 1 for k in loop.shape])
-        accesses = [leaf for leaf in leaves if leaf.__class__ is Access]
-        rows = [x.moves for x in accesses] + [r.access for r in reductions] + [whole]  # type: ignore[union-attr]
+        accesses = [leaf for leaf in leaves if isinstance(leaf, Access)]
+        rows = [x.moves for x in accesses] + [r.moves for r in reductions] + [whole]
         sizes, moves = collapse(loop.shape, rows)
         strides = {id(x): contiguous(sizes, m) for x, m in zip(accesses, moves)}
         reduced = {id(r): contiguous(sizes, m) for r, m in zip(reductions, moves[len(accesses):])}
@@ -219,12 +233,30 @@ class UnitWriter:
                 w.store(name, self.arrays[v].pointer, self.arrays[v].type)
 
     def _refuse(self, name: str) -> None:
-        w = self.w
         self.refuses = True
-        bit = w.set(f"zext i1 {name} to i32")
-        before = w.set("load i32, ptr %refused")
-        after = w.set(f"or i32 {before}, {bit}")
-        w.add(f"store i32 {after}, ptr %refused")
+        refuse(self.w, name, "%refused")
+
+    def _long(self, n: int, loop: Loop) -> None:
+        """Straight-line code in pieces."""
+        unit, w = self.unit, self.w
+        names = unit.names
+        if self.pieces is None:
+            self.pieces = Pieces(self.specs, self.constants, names)
+        pieces, inside = self.pieces, {i.outs[0] for i in loop.instrs}
+        outside = inside & ({names.get(a, a) for m, other in enumerate(unit.loops) if m != n
+                             for i in other.instrs for a in i.args} | set(unit.results))
+        self.refuses = True
+        for name, takes in pieces.cut(loop, outside):
+            for v in takes:
+                if v not in inside and v not in pieces.stored:
+                    pieces.stored.add(v)
+                    w.store(self.scalars[v], pieces._at(w, pieces.slot(v)), pieces.type(v))
+            w.add(f"call void @{name}(ptr %frame, ptr %refused)")
+        pieces.stored |= inside
+        for v in sorted(outside):
+            self.scalars[v] = w.load(pieces._at(w, pieces.slot(v)), pieces.type(v))
+            if v in self.arrays:
+                w.store(self.scalars[v], self.arrays[v].pointer, self.arrays[v].type)
 
     def _address(self, array: Array, index: list[str], strides: list[int]) -> str:
         w = self.w
@@ -293,12 +325,8 @@ class UnitWriter:
         count = 1
         for k in axes:
             count *= shape[k]
-        r = Reduction(REDUCTIONS[instr.op.prim.name], instr.outs[0], count)
-        r.source = source
-        r.access = tuple([k not in axes and n != 1 for k, n in enumerate(shape)])
-        if loop.shape:
-            r.wide = _WIDE.get(source.type, source.type) if r.how in ("add", "mean") else source.type
-        return r
+        moves = tuple([k not in axes and n != 1 for k, n in enumerate(shape)])
+        return Reduction(REDUCTIONS[instr.op.prim.name], instr.outs[0], count, source, moves)
 
     def _start(self, r: Reduction, strides: list[int]) -> None:
         size = self.specs[r.out].size

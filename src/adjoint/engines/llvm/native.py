@@ -78,14 +78,14 @@ class Compiler:
         new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
         self.new = new
 
-    def optimize(self, text: str) -> Any:
+    def optimize(self, text: str, level: int = 3) -> Any:
         llvm = self.llvm
         module = llvm.parse_assembly(text)
         module.triple = self.triple
         module.data_layout = str(self.machine.target_data)
-        options = llvm.create_pipeline_tuning_options(speed_level=3)
-        options.loop_vectorization = options.slp_vectorization = options.loop_interleaving = True
-        options.loop_unrolling = True
+        options = llvm.create_pipeline_tuning_options(speed_level=level)
+        options.loop_vectorization = options.loop_interleaving = options.loop_unrolling = level > 1
+        options.slp_vectorization = False
         builder = llvm.create_pass_builder(self.machine, options)
         builder.getModulePassManager().run(module, builder)
         return module
@@ -97,7 +97,8 @@ class Compiler:
             found = self.known.get(key)
             if found is None:
                 entry = f"{name}_{key}"
-                module = self.optimize(text.replace("@NAME", f"@{entry}"))
+                loops = "phi i64" in text[text.index("@body"):]
+                module = self.optimize(text.replace("@NAME", f"@{entry}"), 3 if loops else 1)
                 self.engine.add_module(module)
                 self.engine.finalize_object()
                 method = _Method(entry.encode(), self.engine.get_function_address(entry), _METH_FASTCALL, None)

@@ -134,16 +134,27 @@ def _finished(x: Any, axes: tuple[int, ...]) -> _Row:
 # ------------------------------------------------------------------------------------------------------------ kernels
 
 
+_PLAIN = 1.0 + 2.0**-23
+
+
+def _short(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any] | None:
+    """exp(x - max) and its sum in float64, the short way: for narrower logits along the last axis; else None."""
+    if x.dtype == F64 or axes != (x.ndim - 1,):
+        return None
+    e = x.astype(F64)
+    e -= np.maximum.reduce(e, -1, keepdims=True)
+    np.exp(e, e)
+    return e, np.add.reduce(e, -1, keepdims=True)
+
+
 def _softmax_kernel(x: Any, axes: tuple[int, ...]) -> Any:
     if x.size == 0:
         return x
-    if x.dtype != F64 and axes == (x.ndim - 1,):         # the short way, when every row has a finite maximum
-        e = x.astype(F64)
-        e -= np.maximum.reduce(e, -1, keepdims=True)
-        np.exp(e, e)
-        total = np.add.reduce(e, -1, keepdims=True)
+    short = _short(x, axes)
+    if short is not None:
+        e, total = short
         line = total.reshape(-1)
-        if isfinite(line.dot(line)):
+        if isfinite(line.dot(line)):                     # every row has a finite maximum
             e /= total
             return e.astype(x.dtype)
     row = _finished(x, axes)
@@ -215,7 +226,17 @@ def _rest_kernel(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _cross_entropy_slope_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    return _rest_rows(x, labels, axes, 1.0) if x.size else x
+    if x.size == 0:
+        return x
+    short = _short(x, axes)
+    if short is not None:
+        e, total = short
+        if np.minimum.reduce(total, None) > _PLAIN:      # no row so confident that p - 1 would lose digits of float32
+            weights = labels.astype(F64)
+            e *= np.add.reduce(weights, -1, keepdims=True) / total
+            e -= weights
+            return e.astype(x.dtype)
+    return _rest_rows(x, labels, axes, 1.0)
 
 
 def _cross_entropy_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
@@ -255,6 +276,12 @@ def _sparse_slope_kernel(labels: Any, x: Any) -> Any:
     flat = _checked(labels, x.shape[-1])
     if flat.size == 0:
         return x
+    short = _short(x, (x.ndim - 1,))
+    if short is not None and np.minimum.reduce(short[1], None) > _PLAIN:
+        e, total = short
+        e /= total
+        e.reshape(-1)[layout(x, (x.ndim - 1,)).starts + flat] -= 1.0
+        return e.astype(x.dtype)
     row = _finished(x, (x.ndim - 1,))
     right = row.lay.starts + flat
     out = row.probabilities()

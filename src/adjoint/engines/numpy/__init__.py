@@ -29,11 +29,19 @@ except (ImportError, AttributeError, TypeError):         # another NumPy
         np.seterr(**before)
 
 
-def constant_of(program: Program, instr: Any) -> Any:
-    """The value of an operation without inputs, computed once, where it is small; else None."""
-    if instr.args or not instr.op.prim.pure or len(instr.outs) != 1 or program.specs[instr.outs[0]].nbytes > _FOLDED:
+def constant_of(program: Program, instr: Any, known: dict[int, Any]) -> Any:
+    """The value of an operation on constants (or on nothing), computed once, where it is small; else None."""
+    if not instr.op.prim.pure or len(instr.outs) != 1 or program.specs[instr.outs[0]].nbytes > _FOLDED:
         return None
-    value = np.asarray(bound(instr)())
+    if not all(a in known for a in instr.args):
+        return None
+    before = _set_errors(_QUIET)
+    try:
+        value = np.array(bound(instr)(*[known[a] for a in instr.args]))
+    except Exception:                                    # it fails when it runs, with its name
+        return None
+    finally:
+        _reset_errors(before)
     value.flags.writeable = False
     return value
 
@@ -103,12 +111,11 @@ def build(program: Program) -> Run:
             body.append(f"v{v} = s{v}(i[{at}])")
         else:
             body.append(f"v{v} = i[{at}]")
-    constants: set[int] = set()
+    constants: dict[int, Any] = {}
     for n, (instr, rows) in enumerate(zip(program.instrs, last_uses(program))):
-        constant = constant_of(program, instr)
+        constant = constant_of(program, instr, constants)
         if constant is not None:
-            names[f"v{instr.outs[0]}"] = constant
-            constants.add(instr.outs[0])
+            names[f"v{instr.outs[0]}"] = constants[instr.outs[0]] = constant
             continue
         names[f"k{n}"] = bound(instr)
         left = ", ".join(f"v{v}" for v in instr.outs) + ("," if len(instr.outs) > 1 else "")
@@ -117,7 +124,7 @@ def build(program: Program) -> Run:
         if rows and any(program.specs[v].size > 1024 for v in rows):
             body.append(f"del {', '.join(f'v{v}' for v in rows)}")
     result = f"[{', '.join(f'v{v}' for v in program.outputs)}]"
-    if constants.issuperset(i.outs[0] for i in program.instrs):
+    if all(i.outs[0] in constants for i in program.instrs):
         lines = ["def run(i):", *[f" {row}" for row in body], f" return {result}"]
     else:
         lines = ["def run(i):", " before = _set(_quiet)", " try:", *[f"  {row}" for row in body], f"  return {result}",

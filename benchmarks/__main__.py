@@ -10,7 +10,8 @@ from pathlib import Path
 from . import harness, imports, install, machine, table
 from .rows import rows
 
-EXTRA = {"imports": "import time and installed size", "limits": "the machine's limits"}
+EXTRA = ("starts", "imports", "limits")                  # what is measured beside the rows
+STARTS = ("mlp",)                                        # rows whose start is measured in processes of their own
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -70,6 +71,8 @@ def main(argv: list[str] | None = None) -> int:
     def say(text: str) -> None:
         if sys.stderr.isatty():
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        elif text:
+            print(text, file=sys.stderr, flush=True)
 
     before = machine.load()
     team = harness.workers(args.peers, args.only)
@@ -80,9 +83,17 @@ def main(argv: list[str] | None = None) -> int:
         if "limits" in args.names and "adjoint" in team:
             say("limits")
             limits = team["adjoint"].ask(do="limits")
+        results = harness.measure_all([n for n in args.names if n not in EXTRA], team, args.rounds, say)
+        starts = {}
+        if "starts" in args.names:
+            for name in STARTS:
+                say(f"starts of {name}")
+                starts[name] = harness.measure_starts(name, rows()[name][1], team)
+        if limits is not None:                           # the better of two: other work on the machine hides the limit
+            again = team["adjoint"].ask(do="limits")
+            limits = {what: max(rate, again[what]) for what, rate in limits.items()}
             facts["limits"] = (f"{limits['sgemm'] / 1e9:.0f} GFLOP/s in float32 products, "
                                f"{limits['copy'] / 1e9:.1f} GB/s in copies")
-        results = harness.measure_all([n for n in args.names if n not in EXTRA], team, args.rounds, say)
         weights = None
         if "imports" in args.names:
             weights = table.weights(imports.import_times(team, args.rounds, say), imports.installed_sizes(team))
@@ -94,9 +105,17 @@ def main(argv: list[str] | None = None) -> int:
     after = machine.load()
     if before is not None and after is not None:
         facts["load average"] = f"{before:.1f} before the run, {after:.1f} after it (the run itself is in the second)"
+    notes = []
+    if before is not None and before > 0.25 * (os.cpu_count() or 1):
+        notes.append("**The machine was busy with other work during this run.** What runs in several threads suffers most from "
+                     "that: steps of large arrays and matrices are slower here than on a quiet machine, for all libraries.")
 
     short = [table.times(results, limits)] if results else []
     full = [*short, *([table.spread(results), table.starts(results)] if results else [])]
+    if starts:
+        made = table.processes(starts, {name: row.title for name, (_, row) in rows().items()})
+        short.append(made)
+        full.append(made)
     if any(row.full for row, _ in results.values()):
         short.append(table.memory(results))
         full.append(table.memory(results))
@@ -104,11 +123,11 @@ def main(argv: list[str] | None = None) -> int:
         short.append(weights)
         full.append(weights)
     failed = table.failures(results)
-    show(short, [*(f"{k}: {v}" for k, v in facts.items()), *failed])
+    show(short, [*(f"{k}: {v}" for k, v in facts.items()), *notes, *failed])
     if args.write:
         command = " ".join(["python -m benchmarks", *(["--full"] if args.full else []), "--write --peers DIR"])
         target = harness.ROOT / "docs" / "benchmarks.md"
-        target.write_text(table.page(facts, (), full, failed, command), encoding="utf-8")
+        target.write_text(table.page(facts, notes, full, failed, command), encoding="utf-8")
         print(f"\nwritten: {target}")
     return 0
 

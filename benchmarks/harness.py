@@ -82,8 +82,8 @@ def surroundings(library: str) -> dict[str, str]:
 class Worker:
     """A process of one library."""
 
-    def __init__(self, library: str, python: Path) -> None:
-        self.library, self.python = library, python
+    def __init__(self, library: str, python: Path, cache: str | None = None) -> None:
+        self.library, self.python, self.cache = library, python, cache
         self.folder = tempfile.TemporaryDirectory(prefix="benchmark-")
         self.process: subprocess.Popen[str] | None = None
         self.answers: queue.Queue[str] = queue.Queue()
@@ -91,9 +91,12 @@ class Worker:
     def begin(self) -> subprocess.Popen[str]:
         worker = Path(__file__).with_name("worker.py")
         self.errors = open(Path(self.folder.name) / "stderr", "a", encoding="utf-8")  # noqa: SIM115
+        env = surroundings(self.library)
+        if self.cache is not None:
+            env["XDG_CACHE_HOME"] = self.cache
         self.process = process = subprocess.Popen(
             [str(self.python), str(worker)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-            text=True, cwd=self.folder.name, env=surroundings(self.library))
+            text=True, cwd=self.folder.name, env=env)
         answers = self.answers = queue.Queue()
 
         def read() -> None:
@@ -189,6 +192,29 @@ def measure(name: str, row: Row, team: dict[str, Worker], rounds: int, budget: f
             if stopped is not None:
                 cell.memory = stopped["memory"]
     return cells
+
+
+def measure_starts(name: str, row: Row, team: dict[str, Worker]) -> dict[str, tuple[Cell, Cell]]:
+    """Each mode in a process of its own, twice: without anything that was kept on disk, and with what the first kept."""
+    results = {}
+    for library, worker in team.items():
+        for mode in LIBRARIES[library]:
+            if mode in row.without:
+                continue
+            pair = Cell(), Cell()
+            with tempfile.TemporaryDirectory(prefix="benchmark-cache-") as cache:
+                for cell in pair:
+                    alone = Worker(library, worker.python, cache)
+                    try:
+                        begun = alone.ask(do="start", row=name, mode=mode)
+                        cell.first, cell.third = begun["first"], begun["third"]
+                    except WorkerFailed as error:
+                        cell.error = str(error)
+                    finally:
+                        alone.end()
+                        alone.folder.cleanup()
+            results[mode] = pair
+    return results
 
 
 def disagreements(cells: dict[str, Cell]) -> list[str]:

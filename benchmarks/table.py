@@ -97,6 +97,19 @@ def starts(results: Results) -> Table:
                  "are in it, importing is not.", ["", *columns], body)
 
 
+def processes(found: dict[str, dict[str, tuple[Cell, Cell]]], titles: dict[str, str]) -> Table:
+    """The start in a fresh process, and in a second one."""
+    columns = [mode for library in LIBRARIES for mode in LIBRARIES[library]]
+    body = []
+    for name, cells in found.items():
+        for k, which in enumerate(("first process", "second process")):
+            body.append([f"{titles[name]}: {which}", *(
+                _shown(cells[m][k] if m in cells else None, lambda c: f"{milli(c.first)} / {milli(c.third)}")
+                for m in columns)])
+    return Table("Start of a process", "Milliseconds until the first step is done, and until the third one is, in a process "
+                 "that has done nothing else. The second process finds what the first has kept on disk.", ["", *columns], body)
+
+
 def memory(results: Results) -> Table:
     columns = modes(results)
     body = [[row.title, *(_shown(cells.get(m), lambda c: mega(c.memory)) for m in columns)]
@@ -120,7 +133,7 @@ def weights(times: dict[str, Cell], sizes: dict[str, int]) -> Table:
 
 def failures(results: Results) -> list[str]:
     """What went wrong, a line each."""
-    found = []
+    found: list[str] = []
     for row, cells in results.values():
         found += [f"{row.title}: {mode}: {cell.error}" for mode, cell in cells.items() if cell.error]
         found += [f"{row.title}: {line}" for line in disagreements(cells)]

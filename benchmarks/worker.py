@@ -105,7 +105,6 @@ class Running:
         with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
             clear.write("5")                             # the peak starts from here
         self.before = memory("VmRSS")
-        begin = clock()
         lib, decorate, wait = library()
         program = getattr(load(file), function)(lib, decorate, **row.sizes)
 

@@ -25,8 +25,10 @@ pytest.importorskip("llvmlite")
 @pytest.fixture(autouse=True)
 def _engine() -> Iterator[None]:
     before = config.engine
+    llvm_engine.faults.clear()
     yield
     config.engine = before
+    assert llvm_engine.faults == []
 
 
 def on(engine: str, f: Callable[[], Any]) -> Any:

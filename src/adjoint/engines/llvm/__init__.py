@@ -10,12 +10,14 @@ from ..._config import config
 from ...plan.fusion import Fused, Unit, fuse
 from ...plan.program import Instr, Program
 from .. import numpy as numpy_engine
+from .buffers import LARGE, take
 from .emit import UnitWriter
 from .native import Compiler, Unavailable, compiler
 
 Run = Callable[[list[Any]], list[Any]]
 _LONGEST = 2000                                          # operations on arrays: more would compile for seconds
 _LONGEST_SCALAR = 50_000                                 # operations on single numbers
+faults: list[str] = []                                   # failures of this engine itself: there should be none
 _PATIENCE = 8                                            # refusals after which a plan stays with NumPy
 
 
@@ -42,7 +44,8 @@ class _Plan:
     def __init__(self, native: Compiler, fused: Fused) -> None:
         self.native, self.fused, self.program = native, fused, fused.program
         self.names: dict[str, Any] = {"_quiet": numpy_engine._QUIET, "_set": numpy_engine._set_errors,
-                                      "_reset": numpy_engine._reset_errors, "empty": np.empty, "u1": np.dtype(np.uint8)}
+                                      "_reset": numpy_engine._reset_errors, "empty": np.empty, "take": take,
+                                      "byte": np.dtype(np.uint8)}
         self.scalars = {v for v, kind, _ in self.program.inputs if kind == "scalar"}
         self.refusals = 0
         self.plain: Run | None = None
@@ -54,10 +57,14 @@ class _Plan:
             return self.plain(inputs)
         try:
             return self.fast(inputs)
-        except Exception:
+        except Exception as error:
             if self.careful is None:
                 self.careful = numpy_engine.interpret(self.program)
-            return self.careful(inputs)                  # again, to say which operation failed
+            result = self.careful(inputs)                # again, to say which operation failed
+            faults.append(f"{error!r} in a plan that NumPy runs")
+            config.note = f"The compiled engine failed on a program, which NumPy runs now: {error!r}"
+            self.plain = numpy_engine.build(self.program)
+            return result
 
     def _generate(self) -> Run:
         program, specs, names = self.program, self.program.specs, self.names
@@ -74,12 +81,13 @@ class _Plan:
         views = {i.outs[0]: i for part in self.fused.parts if part.__class__ is Unit
                  for i in part.instrs if i.outs[0] in part.names}
         steps = 0
+        known: dict[int, Any] = {}
         for instr in program.instrs:                     # constants that a kernel or the user needs as arrays
             v = instr.outs[0]
             if v in self.fused.constants and v not in views:
-                constant = numpy_engine.constant_of(program, instr)
+                constant = numpy_engine.constant_of(program, instr, known)
                 if constant is not None:
-                    names[f"v{v}"] = constant
+                    names[f"v{v}"] = known[v] = constant
                 elif v in outside:
                     names[f"k{v}"] = numpy_engine.bound(instr)
                     body.append(f"v{v} = k{v}()")
@@ -122,10 +130,11 @@ class _Plan:
         rows = []
         for v in unit.results:
             names[f"d{v}"] = specs[v].dtype.np
-            rows.append(f"v{v} = empty({specs[v].shape}, d{v})")
+            n = specs[v].nbytes
+            rows.append(f"v{v} = take({specs[v].shape}, d{v}, {n})" if n >= LARGE else f"v{v} = empty({specs[v].shape}, d{v})")
         args = [f"v{v}" for v in (*unit.args, *unit.results)]
         if scratch:
-            args.append(f"empty({scratch}, u1)")
+            args.append(f"take(({scratch},), byte, {scratch})" if scratch >= LARGE else f"empty({scratch}, byte)")
         given = ", ".join(f"v{v}" for v in unit.args)
         left = ", ".join(f"v{v}" for v in unit.results)
         rows.append(f"if u{n}({', '.join(args)}) is not None: [{left}] = w{n}({given})")

@@ -67,9 +67,10 @@ class Compiler:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         self.triple = llvm.get_process_triple()
-        self.machine = llvm.Target.from_triple(self.triple).create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3)
-        self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), self.machine)
+        # Loops get all that the compiler has; long straight-line code is written out quickly.
+        self.machines = [llvm.Target.from_triple(self.triple).create_target_machine(
+            cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=n) for n in (3, 0)]
+        self.engines = [llvm.create_mcjit_compiler(llvm.parse_assembly(""), m) for m in self.machines]
         self.lock = threading.Lock()
         self.known: dict[str, Callable[..., Any]] = {}
         self.keep: list[Any] = []
@@ -78,15 +79,16 @@ class Compiler:
         new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
         self.new = new
 
-    def optimize(self, text: str, level: int = 3) -> Any:
-        llvm = self.llvm
+    def optimize(self, text: str, quick: bool = False) -> Any:
+        """The module after LLVM's passes."""
+        llvm, machine, level = self.llvm, self.machines[quick], 1 if quick else 3
         module = llvm.parse_assembly(text)
         module.triple = self.triple
-        module.data_layout = str(self.machine.target_data)
+        module.data_layout = str(machine.target_data)
         options = llvm.create_pipeline_tuning_options(speed_level=level)
         options.loop_vectorization = options.loop_interleaving = options.loop_unrolling = level > 1
         options.slp_vectorization = False
-        builder = llvm.create_pass_builder(self.machine, options)
+        builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
         return module
 
@@ -97,11 +99,11 @@ class Compiler:
             found = self.known.get(key)
             if found is None:
                 entry = f"{name}_{key}"
-                loops = "phi i64" in text[text.index("@body"):]
-                module = self.optimize(text.replace("@NAME", f"@{entry}"), 3 if loops else 1)
-                self.engine.add_module(module)
-                self.engine.finalize_object()
-                method = _Method(entry.encode(), self.engine.get_function_address(entry), _METH_FASTCALL, None)
+                quick = "@piece" in text and "phi i64" not in text[text.index("@body"):]
+                engine = self.engines[quick]
+                engine.add_module(self.optimize(text.replace("@NAME", f"@{entry}"), quick))
+                engine.finalize_object()
+                method = _Method(entry.encode(), engine.get_function_address(entry), _METH_FASTCALL, None)
                 self.keep.append(method)
                 found = self.known[key] = self.new(ctypes.addressof(method), None, None)
         return found  # type: ignore[no-any-return]

@@ -112,11 +112,17 @@ class Past:
         self.lines, self.pulls, self.grads = trace.lines, trace.pulls, trace.grads
         self.assigned: list[tuple[int, Any]] = []        # place -> the variable it was assigned to
         self.links: dict[int, Any] = {}                  # number of an input -> its origin in an earlier trace
+        self.owners: list[Any] = []
         self.update(trace)
 
     def update(self, trace: Trace) -> None:
         self.node = trace.node
-        self.owners = [o if o is None else ref(o) for o in trace.owners]
+        owners = trace.owners
+        known = len(self.owners)
+        if known > len(owners):                          # some were taken back
+            self.owners, known = [], 0
+        if known < len(owners):
+            self.owners.extend([o if o is None else ref(o) for o in owners[known:]])
         self.reads = {k: ref(v) for k, v in trace.reads.items()} if trace.reads else _NOTHING
 
 

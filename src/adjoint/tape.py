@@ -309,10 +309,14 @@ class GradientTape:
 
     def _record(self) -> tuple[list[Any], list[Any]]:
         """What the tape recorded, as (past, start, stop), and what it watches, as (past, place): structure, no values."""
-        if len(self._segments) > 1:
-            for trace, _, _ in self._segments:
-                if trace.owners:
-                    remember(trace).links = {n: o._origin for n, o in enumerate(trace.owners) if hasattr(o, "_origin")}
+        if len(self._segments) == 1:
+            trace, start, stop = self._segments[0]
+            past = remember(trace)
+            return [(past, start, trace.node.end if stop is None else stop)], [
+                (past if t is trace else remember(t), idx) for t, idx in self._watched]
+        for trace, _, _ in self._segments:
+            if trace.owners:
+                remember(trace).links = {n: o._origin for n, o in enumerate(trace.owners) if hasattr(o, "_origin")}
         return ([(remember(trace), start, trace.node.end if stop is None else stop) for trace, start, stop in self._segments],
                 [(remember(trace), idx) for trace, idx in self._watched])
 
@@ -443,6 +447,26 @@ class GradientTape:
     def advise(self, loss: Any) -> Any:
         """Likely mistakes in the program that computed ``loss``; print it."""
         return hooks.inspector().advise(self, loss)
+
+    def draw(self, target: Any = None, path: Any = None, format: str | None = None, fold: bool | None = None) -> Any:
+        """A drawing of what was recorded on the way to ``target`` (all of it without one); Jupyter shows it by itself.
+
+        target  tensor or a nest of them
+        path    where to write it: x.svg, x.png (needs the extra "plot") or x.html, a page that steps through with the arrow keys
+        format  "svg", "png" or "html", where the name of the file does not say it
+        fold    whether repeated blocks share a box; by default when there are many
+
+        Uses up nothing and changes nothing. Values and cotangents are shown as far as they can still be known: of a single-use
+        tape that was used up, when everything it started from still lives.
+
+        >>> import adjoint as ad
+        >>> x = ad.Variable(3.0)
+        >>> with ad.GradientTape() as tape:
+        ...     y = x * x
+        >>> tape.draw(y)
+        <Drawing of 2 values in 2 boxes: show it in Jupyter or save('tape.html')>
+        """
+        return hooks.inspector().draw(self, target, path, format, fold)
 
     @staticmethod
     def _seed(t: Any, c: Any) -> Any:

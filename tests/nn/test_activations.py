@@ -29,7 +29,7 @@ SMOOTH: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], float]] = {
     "mish": (nn.mish, lambda x: x * mp.tanh(mp.log1p(mp.exp(x))), 80.0),
     "gelu": (nn.gelu, lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2, 12.0),
     "gelu_tanh": (lambda x: nn.gelu(x, approximate=True),
-                  lambda x: x * sigmoid(2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf(0.044715) * x**3)), 10.0),
+                  lambda x: x * sigmoid(2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3)), 10.0),
     "softsign": (nn.softsign, lambda x: x / (1 + abs(x)), 1e3),
     "tanhshrink": (nn.tanhshrink, lambda x: x - mp.tanh(x), 20.0),
     "log_cosh": (nn.log_cosh, lambda x: mp.log(mp.cosh(x)), 20.0),

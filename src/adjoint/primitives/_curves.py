@@ -12,6 +12,7 @@ from .._graph import Primitive
 from .._tensor import Value
 from .._trace import record, unary
 from ._make import docstring, elementwise_infer
+from ._roots import ROOTS
 from .convert import cast, convert
 
 F64 = np.dtype(np.float64)
@@ -54,6 +55,24 @@ def doubled(rule: Callable[..., Any]) -> Callable[..., Any]:
         return cast(rule(*[cast(t, float64) for t in ts]), dtype)
 
     return run
+
+
+def rooted(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """``kernel(x, n)``, but by a Taylor series near the roots of derivatives where its formula would cancel."""
+    known = {n: [(high, low, radius, (0.0, *c)) for high, low, radius, c in roots]
+             for (who, n), roots in ROOTS.items() if who == name}
+
+    def rooted(x: Any, n: int = 0) -> Any:
+        y = kernel(x, n)
+        for high, low, radius, c in known.get(n, ()):
+            d = (x - high) - low
+            near = np.abs(d) < radius
+            if near.any():
+                y = np.where(near, horner(c, np.where(near, d, 0.0)), y)
+        return y
+
+    rooted.__module__ = kernel.__module__
+    return rooted
 
 
 # --------------------------------------------------------------------------------------------------------------- curves

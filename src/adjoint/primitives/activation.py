@@ -17,6 +17,7 @@ from ._curves import (
     jet_power,
     jet_sigmoid,
     leibniz,
+    rooted,
     scipy_special,
     tensor,
     two_product,
@@ -160,13 +161,17 @@ selu = curve("selu", _selu_kernel, oracle=lambda x: SELU_SCALE * np.where(x > 0,
 # ----------------------------------------------------------------------------------------------------------------- gelu
 
 _CUT = 60.0
+_ROOT_TWO, _ROOT_TWO_LOW = sqrt(2.0), -9.667293313452913e-17
 _ROOT_HALF, _DENSITY = sqrt(0.5), 1.0 / sqrt(2.0 * pi)
 
 
 def _gelu_kernel(x: Any, n: int) -> Any:
     """x Phi(x); Phi from erfcx times an exact Gaussian, so that the left tail has all its digits."""
     c = np.clip(x, -_CUT, _CUT)
-    if n >= 2:
+    if n == 2:                                           # 2 - x^2, exact also at its roots
+        a = np.abs(c)
+        return gaussian(c, 1.0, ((_ROOT_TWO - a) + _ROOT_TWO_LOW) * (_ROOT_TWO + a) * _DENSITY)
+    if n > 2:
         return gaussian(c, 1.0, horner(gauss_polynomial(n - 2, (2.0 * _DENSITY, 0.0, -_DENSITY), 1.0), c))
     low = np.minimum(c, -1.0)
     scaled = 0.5 * scipy_special().erfcx(-_ROOT_HALF * low)
@@ -187,13 +192,14 @@ def _gelu_narrow(x: Any, n: int) -> Any:
     return density * horner(gauss_polynomial(n - 2, (2.0, 0.0, -1.0), 1.0), c)
 
 
-gelu_exact = curve("gelu", _gelu_kernel, narrow=_gelu_narrow,
+gelu_exact = curve("gelu", rooted("gelu", _gelu_kernel), narrow=_gelu_narrow,
                    lower=lambda s, x, n: s.gelu(x, order=n), oracle=lambda x: x * scipy_special().ndtr(x),
                    doc="x Phi(x), Phi the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415.")
 
 _GELU_RATE = 2.0 * sqrt(2.0 / pi)
 _GELU_RATE_LOW = -9.96930880911092e-17                   # what rounding 2 sqrt(2/pi) lost
 _GELU_CUBE = 0.044715
+_GELU_CUBE_LOW = 2.1960211427085595e-18                  # and 0.044715
 
 
 def _gelu_argument(x: Any) -> tuple[Any, Any]:
@@ -203,7 +209,7 @@ def _gelu_argument(x: Any) -> tuple[Any, Any]:
     one, one_low = two_sum(1.0, cube)
     factor, factor_low = two_product(one, x)
     v, v_low = two_product(factor, _GELU_RATE)
-    inner_low = (one_low + cube_low + square_low * _GELU_CUBE) * x + factor_low
+    inner_low = (one_low + cube_low + square_low * _GELU_CUBE + square * _GELU_CUBE_LOW) * x + factor_low
     return v, v_low + inner_low * _GELU_RATE + factor * _GELU_RATE_LOW
 
 
@@ -242,7 +248,7 @@ def _gelu_tanh_narrow(x: Any, n: int) -> Any:
     return s * (1.0 + c * (1.0 - s) * (_GELU_RATE * (1.0 + (3.0 * _GELU_CUBE) * square)))
 
 
-gelu_tanh = curve("gelu_tanh", _gelu_tanh_kernel, narrow=_gelu_tanh_narrow,
+gelu_tanh = curve("gelu_tanh", rooted("gelu_tanh", _gelu_tanh_kernel), narrow=_gelu_tanh_narrow,
                   lower=lambda s, x, n: s.gelu_tanh(x, order=n),
                   oracle=lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))),
                   doc="x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the approximation of gelu.")
@@ -250,20 +256,28 @@ gelu_tanh = curve("gelu_tanh", _gelu_tanh_kernel, narrow=_gelu_tanh_narrow,
 # ----------------------------------------------------------------------------------------------- products with sigmoids
 
 
+def _times_exp(factor: Any, a: Any, e: Any) -> Any:
+    """factor exp(-a), in halves where e = exp(-a) has lost digits to underflow."""
+    far = a > 700.0
+    if not far.any():
+        return factor * e
+    half = np.exp(-0.5 * a)
+    return np.where(far, (factor * half) * half, factor * e)
+
+
 def _silu_kernel(x: Any, n: int) -> Any:
     c = np.clip(x, -800.0, 800.0)
     a = np.abs(c)
-    half = np.exp(-0.5 * a)
-    e = half * half
+    e = np.exp(-a)
     r = 1.0 / (1.0 + e)
     up = x >= 0
     if n == 0:
-        return np.where(up, x * r, (c * half) * half * r)
+        return np.where(up, x * r, _times_exp(c, a, e) * r)
     if n == 1:
-        return np.where(up, r + c * e * r * r, half * (r + c * r * r) * half)
+        return np.where(up, r + c * e * r * r, _times_exp(((1.0 + c) + e) * r * r, a, e))
     if n == 2:
         turn = np.where(up, -1.0, 1.0) * -np.expm1(-a) * r
-        return (half * (2.0 + c * turn)) * half * r * r
+        return _times_exp(2.0 + c * turn, a, e) * r * r
     return leibniz(n, lambda k: sigmoid_kernel(c, k), c)
 
 
@@ -278,7 +292,7 @@ def _silu_narrow(x: Any, n: int) -> Any:
     return s * (1.0 + c * (1.0 - s))
 
 
-silu = curve("silu", _silu_kernel, narrow=_silu_narrow,
+silu = curve("silu", rooted("silu", _silu_kernel), narrow=_silu_narrow,
              lower=lambda s, x, n: s.silu(x, order=n), oracle=lambda x: x * scipy_special().expit(x), domain=((-6.0, 6.0),),
              doc="x sigmoid(x), also called swish. Elfwing et al., arXiv:1702.03118.")
 
@@ -287,20 +301,20 @@ def _mish_kernel(x: Any, n: int) -> Any:
     """x t, t = tanh(softplus(x)) = q / (q + 2) with q = exp(2x) + 2 exp(x); for x > 0 in e = exp(-x)."""
     c = np.clip(x, -800.0, 800.0)
     up = c > 0
-    half = np.exp(-0.5 * np.abs(c))
-    e = half * half
+    a = np.abs(c)
+    e = np.exp(-a)
     d = np.where(up, 1.0 + 2.0 * e * (1.0 + e), 2.0 + e * (2.0 + e))
     r = 1.0 / d
     if n == 0:
-        return np.where(up, x * ((1.0 + 2.0 * e) * r), (c * half) * half * (2.0 + e) * r)
+        return np.where(up, x * ((1.0 + 2.0 * e) * r), _times_exp(c, a, e) * (2.0 + e) * r)
     if n == 1:
         first = 4.0 * (1.0 + e) * r * r                  # t' / e^2 right of 0, t' / e left
-        return np.where(up, (1.0 + 2.0 * e) * r + c * e * e * first, half * ((2.0 + e) * r + c * first) * half)
+        return np.where(up, (1.0 + 2.0 * e) * r + c * e * e * first, _times_exp((2.0 + e) * r + c * first, a, e))
     if n == 2:
         first = 4.0 * (1.0 + e) * r * r
         right = 4.0 * (((2.0 * e + 2.0) * e - 3.0) * e - 2.0) * r * r * r
         left = 4.0 * (2.0 + e * (2.0 - e * (3.0 + 2.0 * e))) * r * r * r
-        return np.where(up, half * (half * (e * (2.0 * first + c * right))), half * (2.0 * first + c * left) * half)
+        return np.where(up, _times_exp(e * (2.0 * first + c * right), a, e), _times_exp(2.0 * first + c * left, a, e))
     s = jet_sigmoid([c, *[1.0] * (n > 0), *[0.0] * (n - 1)], np.where(up, 1.0, e) / (1.0 + e),
                     np.where(up, e, 1.0) / (1.0 + e))
     soft = [np.maximum(c, 0.0) + np.log1p(e)] + [s[k - 1] / k for k in range(1, n + 1)]
@@ -310,7 +324,7 @@ def _mish_kernel(x: Any, n: int) -> Any:
     return factorial(n) * (t[n - 1] + c * t[n])
 
 
-mish = curve("mish", _mish_kernel, oracle=lambda x: x * np.tanh(np.logaddexp(x, 0)), domain=((-6.0, 6.0),),
+mish = curve("mish", rooted("mish", _mish_kernel), oracle=lambda x: x * np.tanh(np.logaddexp(x, 0)), domain=((-6.0, 6.0),),
              doc="x tanh(softplus(x)). Misra, arXiv:1908.08681.")
 
 # --------------------------------------------------------------------------------------------------------------- others
@@ -318,10 +332,13 @@ mish = curve("mish", _mish_kernel, oracle=lambda x: x * np.tanh(np.logaddexp(x, 
 
 def _softsign_kernel(x: Any, n: int) -> Any:
     a = np.minimum(np.abs(x), 1e300)
-    r = 1.0 / (1.0 + a)
+    u = 1.0 + a
     if n == 0:
-        return np.copysign(a / (1.0 + a), x)
-    return (-np.sign(x)) ** (n - 1) * factorial(n) * r ** (n + 1)
+        return np.copysign(a / u, x)
+    r = (-np.sign(x)) ** (n - 1) * factorial(n)
+    for _ in range(n + 1):
+        r = r / u
+    return r
 
 
 softsign = curve("softsign", _softsign_kernel, oracle=lambda x: x / (1 + np.abs(x)), doc="x / (1 + |x|).")
@@ -377,7 +394,7 @@ def _squareplus_kernel(x: Any, n: int, b: float) -> Any:
     """(x + q) / 2 with q = sqrt(x^2 + b); left of 0 as (b/2) / (q - x). f' = f / q."""
     q = np.hypot(x, sqrt(b))
     if n < 2:
-        f = np.where(x >= 0, 0.5 * x + 0.5 * q, (0.5 * b) / (q + np.abs(x)))
+        f = np.where(x >= 0, 0.5 * x + 0.5 * q, (0.25 * b) / (0.5 * q + 0.5 * np.abs(x)))
         return f if n == 0 else np.where(np.isinf(x), (x > 0) * 1.0, f / q)
     r = 1.0 / q
     if n == 2:

@@ -11,6 +11,7 @@ from .._errors import ArgumentError, AxisError, complain
 from .._graph import Op, Primitive, Spec, spec
 from .._tensor import Value
 from .._trace import record
+from ._curves import doubled
 from ._make import check_kind, install, normalize_axis
 from .arithmetic import multiply, subtract
 from .broadcast import broadcast_to, for_sums, wide, widest
@@ -312,32 +313,48 @@ def _kept_share(x: Any, axis: int) -> Any:
 
 
 def _push_lse(t: Any, x: Any, axis: int) -> Any:
-    own, kept = record(OWN_SHARE.op(axis=axis), x), record(KEPT_SHARE.op(axis=axis), x)
-    return recurrence(shift(kept, axis, 1), multiply(own, t), axis)
+    def rule(t: Any, x: Any) -> Any:
+        own, kept = record(OWN_SHARE.op(axis=axis), x), record(KEPT_SHARE.op(axis=axis), x)
+        return recurrence(shift(kept, axis, 1), multiply(own, t), axis)
+
+    return doubled(rule)(t, x)
 
 
 def _pull_lse(g: Any, x: Any, axis: int) -> Any:
-    own, kept = record(OWN_SHARE.op(axis=axis), x), record(KEPT_SHARE.op(axis=axis), x)
-    return multiply(own, recurrence(kept, g, axis, True))
+    def rule(g: Any, x: Any) -> Any:
+        own, kept = record(OWN_SHARE.op(axis=axis), x), record(KEPT_SHARE.op(axis=axis), x)
+        return multiply(own, recurrence(kept, g, axis, True))
+
+    return doubled(rule)(g, x)
+
+
+# An element's share changes by (share) (what the sum before it kept) (t[k] - the tangent of the sum before it), and what a
+# sum keeps by (kept) (share of the next) (the sum's tangent - t[k + 1]): no 1 - share that would cancel.
+
+def _before(x: Any, axis: int) -> Any:
+    return shift(record(KEPT_SHARE.op(axis=axis), x), axis, 1)
+
+
+def _after(x: Any, axis: int) -> Any:
+    return shift(record(OWN_SHARE.op(axis=axis), x), axis, -1)
 
 
 def _own_vjp(g: Any, y: Any, x: Any, axis: int) -> tuple[Any]:
-    h = multiply(g, y)
-    return (subtract(h, _pull_lse(h, x, axis)),)
+    h = multiply(multiply(g, y), _before(x, axis))
+    return (subtract(h, _pull_lse(shift(h, axis, -1), x, axis)),)
 
 
 def _own_jvp(ts: Any, y: Any, x: Any, axis: int) -> Any:
-    return multiply(y, subtract(ts[0], _push_lse(ts[0], x, axis)))
+    return multiply(multiply(y, _before(x, axis)), subtract(ts[0], shift(_push_lse(ts[0], x, axis), axis, 1)))
 
 
 def _kept_vjp(g: Any, y: Any, x: Any, axis: int) -> tuple[Any]:
-    h = multiply(g, y)
-    return (_pull_lse(subtract(h, shift(h, axis, 1)), x, axis),)
+    h = multiply(multiply(g, y), _after(x, axis))
+    return (subtract(_pull_lse(h, x, axis), shift(h, axis, 1)),)
 
 
 def _kept_jvp(ts: Any, y: Any, x: Any, axis: int) -> Any:
-    u = _push_lse(ts[0], x, axis)
-    return multiply(y, subtract(u, shift(u, axis, -1)))
+    return multiply(multiply(y, _after(x, axis)), subtract(_push_lse(ts[0], x, axis), shift(ts[0], axis, -1)))
 
 
 def _lse_oracle(x: Any, axis: int) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from .._errors import DtypeError, complain
 from .._graph import Op, Primitive
 from .._trace import hooks, record
-from ._curves import cotangent_polynomial, curve, horner, scipy_special, tensor, wide
+from ._curves import cotangent_polynomial, curve, horner, rooted, scipy_special, tensor, wide
 from ._make import elementwise, elementwise_infer
 from .arithmetic import multiply, negative
 
@@ -51,9 +51,14 @@ def _cot_pi(x: Any) -> Any:
 def polygamma_kernel(x: Any, n: int) -> Any:
     """psi^(n)(x); left of 1/2 by reflection: psi^(n)(x) = (-1)^n psi^(n)(1 - x) - pi d^n/dx^n cot(pi x)."""
     special = scipy_special()
-    if n == 0:
-        return special.psi(x)
     left = x < 0
+    if n == 0:
+        left &= np.abs(x + 0.504) > 0.25                 # scipy knows that root
+        right = special.psi(np.where(left, 1.0 - x, x))
+        if not left.any():
+            return right
+        y = np.where(left, right - pi * _cot_pi(np.where(left, x, 0.5)), right)
+        return np.where(left & (x == np.rint(x)), np.nan, y)
     sign = (-1.0) ** n
     right = -sign * factorial(n) * special.zeta(n + 1.0, np.where(left, 1.0 - x, np.abs(x)))
     if not np.any(left):
@@ -118,7 +123,7 @@ def _elementwise(name: str, kernel: Any, partials: Any, **more: Any) -> Any:
 
 
 digamma = _elementwise(
-    "digamma", lambda x: polygamma_kernel(x, 0), lambda y, x: (record(_POLYGAMMA.op(n=1), x),), domain=((0.5, 4.0),),
+    "digamma", rooted("digamma", polygamma_kernel), lambda y, x: (record(_POLYGAMMA.op(n=1), x),), domain=((0.5, 4.0),),
     oracle="scipy.special.psi", doc="The digamma function psi(x), the derivative of log Gamma(x).")
 
 @lru_cache(1)
@@ -131,11 +136,14 @@ def _zeta_series() -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _lgamma_kernel(x: Any) -> Any:
-    """scipy's, but at the zeros 1 and 2 from the series there."""
+    """scipy's, but at the zeros 1 and 2 from the series there, and near 0 as -log |x|."""
     y = scipy_special().gammaln(np.where(np.isinf(x), np.inf, x))
-    for root, series in zip((1.0, 2.0), _zeta_series()):
+    tiny = (np.abs(x) < 1e-300) & (x != 0)
+    if tiny.any():
+        y = np.where(tiny, -np.log(np.where(tiny, np.abs(x), 1.0)), y)
+    for root, reach, series in zip((1.0, 2.0), (0.4, 0.6), _zeta_series()):
         d = x - root
-        near = np.abs(d) < 0.25
+        near = np.abs(d) < reach
         if near.any():
             d = np.where(near, d, 0.0)
             y = np.where(near, d * horner(series, d), y)
@@ -143,7 +151,7 @@ def _lgamma_kernel(x: Any) -> Any:
 
 
 lgamma = _elementwise(
-    "lgamma", _lgamma_kernel, lambda y, x: (digamma(x),), domain=((0.5, 4.0),),
+    "lgamma", rooted("lgamma", lambda x, n: _lgamma_kernel(x)), lambda y, x: (digamma(x),), domain=((0.5, 4.0),),
     oracle="scipy.special.gammaln", doc="The logarithm of |Gamma(x)|; its derivative is digamma.")
 
 

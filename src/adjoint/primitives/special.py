@@ -151,7 +151,7 @@ erf = curve(
 def _erfc_kernel(x: Any, n: int) -> Any:
     if n:
         return erf_derivative(x, n, -1.0)
-    far = x > 1.0
+    far = x > 0.47
     c = np.where(far, np.minimum(x, _CUT), 1.0)
     return np.where(far, gaussian(c, 2.0, scipy_special().erfcx(c)), scipy_special().erfc(np.where(far, 0.0, x)))
 

@@ -130,8 +130,9 @@ class _Plan:
         rows = []
         for v in unit.results:
             names[f"d{v}"] = specs[v].dtype.np
-            n = specs[v].nbytes
-            rows.append(f"v{v} = take({specs[v].shape}, d{v}, {n})" if n >= LARGE else f"v{v} = empty({specs[v].shape}, d{v})")
+            size = specs[v].nbytes
+            more = f"take({specs[v].shape}, d{v}, {size})" if size >= LARGE else f"empty({specs[v].shape}, d{v})"
+            rows.append(f"v{v} = {more}")
         args = [f"v{v}" for v in (*unit.args, *unit.results)]
         if scratch:
             args.append(f"take(({scratch},), byte, {scratch})" if scratch >= LARGE else f"empty({scratch}, byte)")

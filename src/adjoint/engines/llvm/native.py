@@ -99,7 +99,7 @@ class Compiler:
             found = self.known.get(key)
             if found is None:
                 entry = f"{name}_{key}"
-                quick = "@piece" in text and "phi i64" not in text[text.index("@body"):]
+                quick = "@piece" in text and "phi i64 [ 0," not in text   # no loop
                 engine = self.engines[quick]
                 engine.add_module(self.optimize(text.replace("@NAME", f"@{entry}"), quick))
                 engine.finalize_object()

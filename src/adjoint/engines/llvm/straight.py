@@ -31,7 +31,7 @@ class Pieces:
         self.stored: set[int] = set()                    # what lies in the frame already
         self.functions: list[str] = []
         self.intrinsics: set[str] = set()
-        self._heavy: dict[tuple[Op, tuple[str, ...]], str] = {}
+        self._lowered: dict[tuple[Op, tuple[str, ...]], tuple[Functions, Expr, str]] = {}
 
     def type(self, v: int) -> str:
         return TYPES[self.specs[v].dtype.name]
@@ -79,14 +79,16 @@ class Pieces:
 
     def _operation(self, w: Writer, instr: Instr, args: list[str], types: list[str]) -> str:
         out = self.type(instr.outs[0])
-        s = Functions()
-        result = lower(s, instr.op, [s.input(t, k) for k, t in enumerate(types)], out)
-        if len(s._known) <= _HEAVY and not s.refused:
-            return w.expressions([result], lambda e: args[e.value])[0]
         key = instr.op, tuple(types)
-        name = self._heavy.get(key)
-        if name is None:
-            name = self._heavy[key] = self._function(s, result, types)
+        found = self._lowered.get(key)
+        if found is None:
+            s = Functions()
+            result = lower(s, instr.op, [s.input(t, k) for k, t in enumerate(types)], out)
+            heavy = len(s._known) > _HEAVY or bool(s.refused)
+            found = self._lowered[key] = s, result, self._function(s, result, types) if heavy else ""
+        _, result, name = found
+        if not name:
+            return w.expressions([result], lambda e: args[e.value])[0]
         given = ", ".join(f"{TYPE[t]} {a}" for t, a in zip(types, args))
         return w.set(f"call {TYPE[out]} @{name}({given}, ptr %flag)")
 

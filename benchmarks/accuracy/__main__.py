@@ -28,7 +28,7 @@ def interpreter(library: str, given: dict[str, str]) -> str | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
-    parser.add_argument("--show", nargs="+", metavar="NAME", help="only these functions; print, write nothing ('all' for every one)")
+    parser.add_argument("--show", nargs="+", metavar="NAME", help="print these functions ('all' for every one), write nothing")
     parser.add_argument("--peer", action="append", default=[], metavar="LIBRARY=PYTHON", help="the interpreter that has a peer")
     parser.add_argument("--peers", action="store_true", help="with --show: the peers as well")
     parser.add_argument("--dtype", choices=DTYPES, help="only this dtype")
@@ -39,22 +39,22 @@ def main() -> None:
     references = measure.load()
     names = list(CASES) if not options.show or options.show == ["all"] else options.show
     dtypes = (options.dtype,) if options.dtype else DTYPES
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for engine in options.engine:
         label = "adjoint" if engine == "numpy" else "adjoint, llvm"
-        found[label] = measure.table(measure.in_process(label, names, dtypes), references)
+        results[label] = measure.in_process(label, names, dtypes)
     given = dict(p.split("=", 1) for p in options.peer)
     for library in PEERS if not options.show or options.peers else ():
         python = interpreter(library, given)
         if python is not None:
-            results = measure.in_subprocess(library, python, names, dtypes)
-            if results:
-                found[library] = measure.table(results, references)
+            results[library] = measure.in_subprocess(library, python, names, dtypes)
+    found = {k: measure.table(v, references) for k, v in results.items() if v}
     if options.show:
         print(report.lines(found, names, dtypes, options.over))
     else:
-        options.out.write_text(report.page(found, dtypes, _versions(found, given)), encoding="utf-8")
-        print(report.headline(found, dtypes))
+        normal = {k: measure.table(v, references, normal=True) for k, v in results.items() if v}
+        options.out.write_text(report.page(found, normal, dtypes, _versions(found, given)), encoding="utf-8")
+        print(report.headline(normal, dtypes))
 
 
 def _versions(found: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
@@ -62,8 +62,8 @@ def _versions(found: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
     for library in found:
         python = interpreter(library, given) if library in PEERS else None
         if python:
-            got = subprocess.run([python, "-c", f"import importlib.metadata as m, json; print(json.dumps(m.version({library!r})))"],
-                                 capture_output=True, text=True, check=False)
+            code = f"import importlib.metadata as m, json; print(json.dumps(m.version({library!r})))"
+            got = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
             out[library] = json.loads(got.stdout) if got.returncode == 0 else ""
     return out
 

@@ -27,7 +27,7 @@ class Case:
     draw: Callable[[Any, int, Any], Sequence[Any]]
     expressions: dict[str, str]
     wrt: tuple[int, ...] = (0,)
-    counts: tuple[int, int] = (600, 400)
+    counts: tuple[int, int] = (900, 600)
     digits: tuple[int, int] = (110, 420)
     stored: bool = field(default=True)
 
@@ -126,15 +126,17 @@ _act("selu", lambda x: _where(x, lambda x: x * _SELU[1], lambda x: J.expm1(x) * 
 _act("celu 2", lambda x: _where(x, lambda x: x, lambda x: 2 * J.expm1(x / 2)), "ad.nn.celu(x, 2.0)",
      "tf.where(x > 0, x, 2 * tf.math.expm1(tf.minimum(x, 0) / 2))", "F.celu(x, 2.0)", "jax.nn.celu(x, 2.0)", avoid=(0.0,))
 _act("gelu", lambda x: x * J.erfc(-x / mp.sqrt(2)) / 2, "ad.nn.gelu(x)", "tf.nn.gelu(x)", "F.gelu(x)",
-     "jax.nn.gelu(x, approximate=False)", busy=(-40.0, 10.0), dense=(0.0, -0.7517915246935645, -1.4142135623730951, 1.4142135623730951),
-     **_SLOW)
+     "jax.nn.gelu(x, approximate=False)", busy=(-40.0, 10.0),
+     dense=(0.0, -0.7517915246935645, -1.4142135623730951, 1.4142135623730951), **_SLOW)
 _act("gelu_tanh", lambda x: x * J.sigmoid(mp.sqrt(8 / mp.pi) * (x + mpf("0.044715") * x * x * x)) if abs(x.v) < 1e6 else
      (x if x.v > 0 else J.jet(0)), "ad.nn.gelu(x, approximate=True)", "tf.nn.gelu(x, approximate=True)",
-     "F.gelu(x, approximate='tanh')", "jax.nn.gelu(x, approximate=True)", busy=(-25.0, 10.0), dense=(0.0, -0.7524614220710161, -1.41, 1.41))
+     "F.gelu(x, approximate='tanh')", "jax.nn.gelu(x, approximate=True)", busy=(-25.0, 10.0),
+     dense=(0.0, -0.7524614220710161, -1.41, 1.41))
 _act("silu", lambda x: x * J.sigmoid(x), dense=(0.0, -1.2784645427610738, 2.3993572805154, -2.3993572805154, *_ENDS))
 _act("mish", lambda x: x * J.tanh(_softplus(x)), "ad.nn.mish(x)", "x * tf.tanh(tf.math.softplus(x))",
      dense=(0.0, -1.1924312145154105, -2.2563, 1.4906, *_ENDS))
-_act("hard_swish", lambda x: x * (x + 3) / 6 if -3 < x.v < 3 else (x if x.v > 0 else J.jet(0)), tensorflow="x * tf.nn.relu6(x + 3) / 6",
+_act("hard_swish", lambda x: x * (x + 3) / 6 if -3 < x.v < 3 else (x if x.v > 0 else J.jet(0)),
+     tensorflow="x * tf.nn.relu6(x + 3) / 6",
      torch="F.hardswish(x)", dense=(-3.0, -1.5, 0.0, 3.0), avoid=(-3.0, 3.0))
 _act("tanhshrink", lambda x: x - J.tanh(x), tensorflow="x - tf.tanh(x)", jax="x - jnp.tanh(x)", dense=(0.0, 0.5, 2.0),
      digits=(250, 1400))
@@ -152,10 +154,12 @@ def _plane(rng: Any, count: int, dtype: Any) -> Any:
     """Points of the plane: of any size, of equal size, near the axes and diagonals."""
     some = count // 4
     a = magnitudes(rng, 2 * some, dtype) * rng.choice([-1, 1], 2 * some).astype(dtype)
-    b = np.concatenate([magnitudes(rng, some, dtype), np.clip(np.abs(a[some:].astype(float)) * np.exp(rng.normal(0, 2, some)), 0, np.finfo(dtype).max).astype(dtype)])
+    like = np.clip(np.abs(a[some:].astype(float)) * np.exp(rng.normal(0, 2, some)), 0, np.finfo(dtype).max)
+    b = np.concatenate([magnitudes(rng, some, dtype), like.astype(dtype)])
     more = count - 2 * some
     a = np.concatenate([a, rng.normal(0, 2, more).astype(dtype)])
-    b = np.concatenate([b, rng.normal(0, 2, more - some).astype(dtype), close_to(rng, (1.0, 0.0), some, dtype)[:some] * a[-some:]])
+    near = close_to(rng, (1.0, 0.0), some, dtype)[:some] * a[-some:]
+    b = np.concatenate([b, rng.normal(0, 2, more - some).astype(dtype), near])
     b = b * rng.choice([-1, 1], count).astype(dtype)
     b = np.where((b == 0) | ~np.isfinite(b), dtype.type(1), b)
     return a, b
@@ -203,7 +207,8 @@ def _bce(x: Any, t: Any) -> J.Jet:
 
 
 _BCE = ("ad.sigmoid_cross_entropy_with_logits(y, x)", "tf.nn.sigmoid_cross_entropy_with_logits(y, x)",
-        "F.binary_cross_entropy_with_logits(x, y, reduction='none')", "jnp.maximum(x, 0) - x * y + jnp.log1p(jnp.exp(-jnp.abs(x)))")
+        "F.binary_cross_entropy_with_logits(x, y, reduction='none')",
+        "jnp.maximum(x, 0) - x * y + jnp.log1p(jnp.exp(-jnp.abs(x)))")
 _add("bce logits, t=0/1", _bce, _hard, *_BCE)
 _add("bce logits, soft t", _bce, _soft, *_BCE)
 _add("bce probabilities", lambda p, t: -(t * J.log(p) if t else mpf(0)) - ((1 - t) * J.log(1 - p) if t != 1 else mpf(0)),
@@ -290,9 +295,10 @@ _add("l2_normalize 3", lambda x: x[0] / _norm(x), _vectors, "ad.nn.l2_normalize(
      "(x / jnp.linalg.norm(x, axis=-1, keepdims=True))[:, 0]", **_VECTOR)
 _add("var 4", _var, _offset, "ad.var(x, axis=-1)", "tf.math.reduce_variance(x, -1)", "torch.var(x, -1, correction=0)",
      "jnp.var(x, -1)", **_VECTOR)
-_add("std 4", lambda x: J.sqrt(_var(x)), _offset, "ad.std(x, axis=-1)", "tf.math.reduce_std(x, -1)", "torch.std(x, -1, correction=0)",
-     "jnp.std(x, -1)", **_VECTOR)
+_add("std 4", lambda x: J.sqrt(_var(x)), _offset, "ad.std(x, axis=-1)", "tf.math.reduce_std(x, -1)",
+     "torch.std(x, -1, correction=0)", "jnp.std(x, -1)", **_VECTOR)
 _add("cumsum 4", lambda x: J.total(x), lambda rng, n, dtype: (np.exp(rng.normal(0, 3, (n, 4))),), "ad.cumsum(x, -1)[:, -1]",
      "tf.cumsum(x, -1)[:, -1]", "torch.cumsum(x, -1)[:, -1]", "jnp.cumsum(x, -1)[:, -1]", **_VECTOR)
 _add("cumulative logsumexp 3", _logsumexp, _logits, "ad.logcumsumexp(x, -1)[:, -1]",
-     "tf.math.cumulative_logsumexp(x, -1)[:, -1]", "torch.logcumsumexp(x, -1)[:, -1]", "jax.lax.cumlogsumexp(x, 1)[:, -1]", **_ROW)
+     "tf.math.cumulative_logsumexp(x, -1)[:, -1]", "torch.logcumsumexp(x, -1)[:, -1]",
+     "jax.lax.cumlogsumexp(x, 1)[:, -1]", **_ROW)

@@ -43,7 +43,8 @@ def line(rng: Any, count: int, dtype: Any, domain: Range = (-np.inf, np.inf), bu
         magnitudes(rng, some, dtype) * rng.choice([-1, 1], some).astype(dtype),
         rng.uniform(*busy, some).astype(dtype),
         close_to(rng, dense, some, dtype) if dense else rng.normal(0, 1, some).astype(dtype),
-        np.array([0.0, -0.0, info.smallest_subnormal, info.tiny, info.max, -info.smallest_subnormal, -info.tiny, -info.max], dtype),
+        np.array([0.0, -0.0], dtype),
+        np.array([s * v for v in (info.smallest_subnormal, info.tiny, info.max) for s in (1, -1)], dtype),
     ])
     x = x[(x > domain[0]) & (x < domain[1]) & ~np.isin(x, np.asarray(avoid, dtype))]
     while len(x) < count:                                # what fell outside the domain is drawn again inside it

@@ -1,7 +1,7 @@
 """Exact values with first and second derivatives: Taylor arithmetic of order two on mpmath numbers.
 
-A Jet carries the value, the gradient and the Hessian with respect to some variables. Functions are written in it as in the textbook;
-what cancels is healed by precision: ``exact`` repeats the evaluation with more digits until two agree.
+A Jet carries the value, the gradient and the Hessian with respect to some variables. Functions are written in it as in the
+textbook; what cancels is healed by precision: ``exact`` repeats the evaluation with more digits until two agree.
 """
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ expm1 = _unary(lambda v: (mp.expm1(v), mp.exp(v), mp.exp(v)))
 log = _unary(lambda v: (mp.log(v), 1 / v, -1 / v ** 2))
 log1p = _unary(lambda v: (mp.log1p(v), 1 / (1 + v), -1 / (1 + v) ** 2))
 sqrt = _unary(lambda v: (mp.sqrt(v), 1 / (2 * mp.sqrt(v)), -1 / (4 * mp.sqrt(v) * v)))
-cbrt = _unary(lambda v: (mp.sign(v) * mp.cbrt(abs(v)), 1 / (3 * mp.cbrt(abs(v)) ** 2), -2 * mp.sign(v) / (9 * mp.cbrt(abs(v)) ** 5)))
+cbrt = _unary(lambda v: (mp.sign(v) * mp.cbrt(abs(v)), 1 / (3 * mp.cbrt(abs(v)) ** 2),
+                         -2 * mp.sign(v) / (9 * mp.cbrt(abs(v)) ** 5)))
 sin = _unary(_trig(mp.sin, mp.cos, 1))
 cos = _unary(_trig(mp.cos, mp.sin, -1))
 sinh = _unary(lambda v: (mp.sinh(v), mp.cosh(v), mp.sinh(v)))

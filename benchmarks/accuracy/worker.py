@@ -61,7 +61,10 @@ def _taped(lib: Any, make: Callable[[Any], Any], names: dict[str, Any]) -> Calla
 
         def second(col: tuple[int, int | None]) -> list[Any] | None:
             part = parts[col]
-            grads = None if part is None else outer.gradient(part, [xs[n] for n in wrt])
+            try:
+                grads = None if part is None else outer.gradient(part, [xs[n] for n in wrt])
+            except LookupError:                          # TensorFlow has no gradient of some gradients
+                grads = [lib.constant(np.full(inputs[n].shape, np.nan)) for n in wrt]
             return None if grads is None else [None if g is None else g.numpy() for g in grads]
 
         return _collect(y.numpy(), [None if g is None else g.numpy() for g in first], second, columns(inputs, wrt), wrt,

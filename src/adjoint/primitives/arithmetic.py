@@ -107,8 +107,9 @@ rad2deg = elementwise(
 def _monomial_kernel(x: Any, c: float, h: int) -> Any:
     n = h // 2 if h >= 0 or h % 2 == 0 else (h + 1) // 2
     r: Any = c
-    if h % 2:                                            # x + 0 makes a root of -0 that of 0, so that its pole is +inf
-        r = c * np.sqrt(x) if h > 0 else c / np.sqrt(x + 0)
+    if h % 2:
+        x = x + 0                                        # a root at -0 has the poles of that at 0
+        r = c * np.sqrt(x) if h > 0 else c / np.sqrt(x)
     if n < -2 or n > 3:
         return r * np.power(x, x.dtype.type(n)) if n > 0 or x.dtype.kind != "c" else r / np.power(x, x.dtype.type(-n))
     for _ in range(abs(n)):
@@ -123,7 +124,8 @@ def _monomial_lower(s: Any, x: Any, c: float, h: int) -> Any:
     w = x.to("f64")
     r = w.of(c)
     if h % 2:
-        r = s.sqrt(w) * c if h > 0 else r / s.sqrt(w + 0.0)
+        w = w + 0.0
+        r = s.sqrt(w) * c if h > 0 else r / s.sqrt(w)
     for _ in range(abs(n)):
         r = r * w if n > 0 else r / w
     return r.to(x.type)

@@ -205,7 +205,8 @@ def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
         pole: Any = 0.0
         for j in reversed(range(len(terms))):            # at 0 the highest power of the logarithm decides
             total = total + terms[j] * logs ** (m - j)
-            pole = np.where((terms[j] != 0) & (s.real < 0), (-1.0) ** (m - j) * np.sign(terms[j]) * p, pole)
+            top = (s.real < 0) | ((s == 0) & (k > 0)) if j < m else s.real < 0
+            pole = np.where((terms[j] != 0) & top, (-1.0) ** (m - j) * np.sign(terms[j]) * np.inf, pole)
         factor = np.where(zero, pole, total)
         p = np.where(zero, 1, p)
     return np.where(factor == 0, 0, p * factor)

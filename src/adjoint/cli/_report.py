@@ -83,6 +83,8 @@ def reason(error: BaseException) -> str:
     """The last line of a traceback: the class and its text."""
     said = traceback.format_exception_only(type(error), error)
     last = next((s for s in reversed(said) if not s.startswith("  ")), repr(error))
+    if isinstance(error, SyntaxError) and type(error).__name__.startswith("_"):
+        last = last.replace(type(error).__name__, "SyntaxError", 1)    # Python's own name for input that goes on
     return _PRIVATE.sub("adjoint.", last.strip())
 
 

@@ -1,6 +1,7 @@
 """IPython's shell with its outputs led into a record instead of the terminal."""
 from __future__ import annotations
 
+import builtins
 import contextlib
 import io
 import os
@@ -136,6 +137,7 @@ def shell_for(record: Any) -> Iterator[Shell]:
         type(before).clear_instance()
     saved = {"MPLBACKEND": os.environ.get("MPLBACKEND")}
     hooks = sys.excepthook, sys.displayhook, sys.modules.get("__main__")
+    last = vars(builtins).pop("_", None)                 # a plain prompt's last result would hide the notebook's
     os.environ["MPLBACKEND"] = INLINE                    # taken up when the notebook imports matplotlib
     loaded = sys.modules.get("matplotlib")
     backend = loaded.get_backend() if loaded is not None else None
@@ -159,6 +161,8 @@ def shell_for(record: Any) -> Iterator[Shell]:
             Shell.clear_instance()
             shell.restore_sys_module_state()
             sys.excepthook, sys.displayhook = hooks[:2]
+            if last is not None:
+                vars(builtins)["_"] = last
             if hooks[2] is not None:
                 sys.modules["__main__"] = hooks[2]
             _set_environment(saved)

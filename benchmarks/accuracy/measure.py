@@ -72,7 +72,8 @@ def score(rows: Any, got: Any, near: Any, rest: Any) -> Score:
 
 def scores(case: Case, dtype: str, got: Any, references: dict[str, Any], pick: Any = slice(None),
            normal: bool = False) -> list[Score]:
-    """One Score for the value, the first and the second derivatives; with ``normal`` subnormal numbers don't count."""
+    """One Score for the value, the first and the second derivatives of the rows ``pick`` that ``got`` has; with ``normal``
+    subnormal numbers don't count."""
     near, rest = references[f"{case.name}.{dtype}.near"], references[f"{case.name}.{dtype}.rest"]
     rows = rows_of(arguments(case, dtype))
     near, rest, rows = near[pick], rest[pick], rows[pick]

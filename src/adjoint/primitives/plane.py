@@ -54,7 +54,7 @@ def _bent_kernel(x: Any, y: Any, c: float, a: int, b: int, k: int) -> Any:
     factors = [u] * a + [v] * b
     out: Any = c * factors.pop()
     scale = e * (1 - k)
-    half = scale // 2                                    # in two steps, so that squares of tiny cosines do not vanish
+    half = np.clip(scale, 0, 1000)                       # early, so that squares of tiny cosines do not vanish
     out = np.ldexp(out, half)
     for factor in factors:
         out = out * factor

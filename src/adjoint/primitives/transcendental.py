@@ -187,7 +187,7 @@ def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
         b = s - y
         lost = ((y - (s - b)) - (k + b)) * logs
         back = np.where(np.abs(lost) < 1e-4, 1 + lost, np.exp(np.minimum(lost, 700)))
-        p = np.where(np.isfinite(lost), p * back, p)
+        p = np.where(np.isfinite(lost) & np.isfinite(p), p * back, p)
     if not m:                                            # factor by factor: their product alone may overflow
         nothing = y == 0
         for n in range(k):
@@ -208,6 +208,7 @@ def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
             top = (s.real < 0) | ((s == 0) & (k > 0)) if j < m else s.real < 0
             pole = np.where((terms[j] != 0) & top, (-1.0) ** (m - j) * np.sign(terms[j]) * np.inf, pole)
         factor = np.where(zero, pole, total)
+        factor = np.where((p == 0) & ~zero, 0, factor)
         p = np.where(zero, 1, p)
     return np.where(factor == 0, 0, p * factor)
 

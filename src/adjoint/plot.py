@@ -201,7 +201,7 @@ def descent(f: Callable[[Any, Any], Any], paths: Any, domain: Any = None, start:
     figure = _figure("descent", 10.4, 4.8)
     from matplotlib.patheffects import withStroke
 
-    grid = figure.add_gridspec(1, 2, width_ratios=(1.35, 1.0))
+    grid = figure.add_gridspec(1, 2, width_ratios=(1.35, 1.0), wspace=0.08)
     left = figure.add_subplot(grid[0], projection="3d" if surface else None)
     right = figure.add_subplot(grid[1])
     if surface:

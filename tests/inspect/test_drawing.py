@@ -4,6 +4,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -16,6 +17,8 @@ import adjoint as ad
 from adjoint.inspect.drawing_boxes import text_width, value_text
 from adjoint.inspect.drawing_svg import ROW, TITLE, box_size
 from adjoint.inspect.layout import layers_of, place
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
 def loop(steps: int) -> tuple[Any, Any, Any]:
@@ -263,6 +266,51 @@ def test_custom_gradients_and_assigned_variables() -> None:
     drawing = tape.draw(y)
     assert any(b.rows[-1] == "∂ 20" for b in drawing.boxes)
     assert any(b.title == "w" and b.rows[1] == "6" for b in drawing.boxes)
+
+
+PROBE = """<script>
+const key = k => dispatchEvent(new KeyboardEvent("keydown", {key: k, cancelable: true}));
+const count = () => document.getElementById("count").textContent, out = {};
+out.wide = [...document.querySelectorAll(".a-b")].flatMap(g => [...g.querySelectorAll("text")]
+  .filter(t => t.getBBox().width > g.querySelector("rect").getBBox().width - 18).map(t => t.textContent));
+out.start = count(); key("ArrowRight"); key("ArrowRight"); out.second = count(); key("ArrowLeft"); out.first = count();
+out.say = document.getElementById("say").textContent; out.marked = document.querySelectorAll(".a-now").length;
+key("End"); out.end = count(); key("Home"); out.home = count();
+const before = svg.style.transform; key("+"); out.zoomed = svg.style.transform !== before;
+view.dispatchEvent(new WheelEvent("wheel", {deltaY: 40, clientX: 300, clientY: 300, cancelable: true}));
+const box = document.querySelector(".a-b"), r = box.getBoundingClientRect();
+box.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, clientX: r.left + 5, clientY: r.top + 5}));
+out.tip = tip.style.display === "block" ? tip.textContent : "";
+out.asked = performance.getEntriesByType("resource").length;
+document.title = "@@" + JSON.stringify(out) + "@@";
+</script></body>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_page_in_a_browser(tmp_path: Path) -> None:
+    import html
+    import subprocess
+
+    w = ad.Variable(np.full((2, 2), 0.5, np.float32), name="权重矩阵")
+    with ad.GradientTape() as tape:
+        y = ad.sum(ad.tanh(w @ w) * w)
+    page = tmp_path / "page.html"
+    page.write_text(tape.draw(y).html.replace("</body>", PROBE), encoding="utf-8")
+    done = subprocess.run(
+        [str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+         "--window-size=1000,800", "--virtual-time-budget=2000", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=90, check=True)
+    found = re.search(r"@@(.*?)@@</title>", done.stdout)
+    assert found, done.stdout[:2000] + done.stderr[-2000:]
+    out = json.loads(html.unescape(found[1]))
+    assert out["wide"] == []
+    assert (out["start"], out["first"], out["second"]) == ("all of it", "forward 1 of 4", "forward 2 of 4")
+    assert (out["end"], out["home"]) == ("backward 4 of 4", "all of it")
+    assert out["marked"] == 1
+    assert "computes matmul" in out["say"]
+    assert out["zoomed"]
+    assert out["tip"]
+    assert out["asked"] == 0
 
 
 def test_files(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _derive, _nest
+from .. import _derive, _graph, _nest
 from .._errors import TapeError
 from .._graph import Node, spec
 from .._tensor import Tensor, Value, Variable
@@ -289,7 +289,7 @@ class Record:
         ops = [i for i in self.items if i.kind == "operation"]
         for item, following in zip(ops, [*ops[1:], None]):   # the last operation of "y = ..." is y
             if not item.name and item.text and (
-                    following is None or following.line != item.line or following.offset <= item.offset):
+                    following is None or following.line != item.line or following.offset < item.offset):
                 found = re.match(r"(\w+)(?:\s*:\s*[\w.\[\], |]+)?\s*=(?!=)", item.text)
                 if found:
                     item.name = found[1]
@@ -297,7 +297,8 @@ class Record:
     # -- values --------------------------------------------------------------------------------------------------------
     def _evaluate(self, ends: list[At]) -> None:
         fresh = Trace()
-        fresh.pinned = True
+        fresh.node, fresh.pinned = Node(None, None, (), ()), True   # a tree of its own: programs seen here will not run again
+        count = _graph._COUNT[0]
         env: dict[At, Tensor] = {}
         known: dict[int, Any] = {}                       # place in the fresh trace -> value
         roots: list[tuple[Trace, int]] = []
@@ -336,6 +337,7 @@ class Record:
             forward = fresh.node
             marks = _derive.dependent([(fresh, spans)], roots, False)[fresh]
             grads = self._pull(fresh, spans, roots, [env[self._resolved(*e)] for e in ends], env, places, marks)
+        _graph._COUNT[0] = count
         values = _run(fresh, known, set(places) | {g for g in grads if g is not None})
         if unsure and not self._confirmed(ends, env, values):
             values = {}

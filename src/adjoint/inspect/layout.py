@@ -75,7 +75,9 @@ def place(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Placed:
     for a, b in dict.fromkeys(links):
         down[a].append(b)
         up[b].append(a)
-    rows = _ordered(rows, up, down)
+    rank = _ranks(len(sizes), edges)
+    rank.update({point: rank[a] for (a, _), point in threads.items()})
+    rows = _ordered([sorted(row, key=rank.__getitem__) for row in rows], up, down)
     xs = _spread(rows, widths, up, down, len(sizes))
     _straighten(rows, xs, widths, down, len(sizes))
     heights = [max([sizes[k][1] for k in row if k < len(sizes)], default=0.0) for row in rows]
@@ -99,6 +101,27 @@ def place(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Placed:
         ways.append(way)
     right = max(xs[k] + widths[k] / 2 for k in range(len(widths))) - left
     return Placed(places, ways, right, tops[-1] + heights[-1])
+
+
+def _ranks(count: int, edges: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """The order in which a walk from the ends meets the boxes, first operands first: so that they stand left."""
+    before: list[list[int]] = [[] for _ in range(count)]
+    used = set()
+    for a, b in edges:
+        before[b].append(a)
+        used.add(a)
+    rank: dict[int, int] = {}
+    stack = [(k, False) for k in reversed(range(count)) if k not in used]
+    while stack:
+        k, done = stack.pop()
+        if k in rank:
+            continue
+        if done:
+            rank[k] = len(rank)
+        else:
+            stack.append((k, True))
+            stack.extend((a, False) for a in reversed(before[k]))
+    return rank
 
 
 def _port(box: int, other: int, neighbours: list[int], xs: list[float], sizes: Sequence[Point]) -> float:
@@ -166,8 +189,13 @@ def _spread(rows: list[list[int]], widths: list[float], up: list[list[int]], dow
             total += widths[k] + GAP
         for k in row:
             xs[k] -= total / 2
-    pull = [1.0 if up[k] or len(down[k]) > 1 else 0.05 for k in range(len(widths))]   # an input stands beside the main way
-    for sweep in range(40):
+    pull, depth = [1.0] * len(widths), [0] * len(widths)  # what little leads to stands beside the main way
+    for row in rows:
+        for k in row:
+            depth[k] = max([depth[n] + (k < boxes) for n in up[k]], default=0)
+            if len(down[k]) == 1 and len(up[k]) <= 1:
+                pull[k] = (0.001, 0.01, 0.3, 1.0)[min(depth[k], 3)]
+    for sweep in range(60):
         downwards = sweep % 2 == 0
         for row in rows if downwards else reversed(rows):
             wishes, weights = [], []
@@ -177,7 +205,7 @@ def _spread(rows: list[list[int]], widths: list[float], up: list[list[int]], dow
                     near = [*up[k], *down[k]]
                 total = sum(pull[n] for n in near)
                 wishes.append(sum(xs[n] * pull[n] for n in near) / total if near else xs[k])
-                weights.append(pull[k] if k < boxes else 3.0)   # what passes by wants to be straight
+                weights.append(pull[k])
             for k, x in zip(row, _pool(row, wishes, weights, widths, boxes)):
                 xs[k] = x
     return xs

@@ -198,15 +198,13 @@ def evaluate_all(*values: Any) -> None:
     >>> x
     <ad.Tensor: shape=(), dtype=float32, numpy=6.0>
     """
-    stack: list[Any] = list(values)
-    while stack:
-        v = stack.pop()
-        if isinstance(v, dict):
-            stack.extend(v.values())
-        elif isinstance(v, (list, tuple)):
-            stack.extend(v)
-        elif hasattr(v, "_look"):
+    for v in values:
+        if hasattr(v, "_look"):
             v._look()
+        elif isinstance(v, dict):
+            evaluate_all(*v.values())
+        elif isinstance(v, (list, tuple)):
+            evaluate_all(*v)
 
 
 hooks.settle = settle

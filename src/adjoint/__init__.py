@@ -58,8 +58,8 @@ newaxis = None
 e, inf, nan, pi = 2.718281828459045, float("inf"), float("nan"), 3.141592653589793
 
 # Loaded when first used, so that importing adjoint costs little more than importing NumPy.
-_LATER = {"losses": "losses", "nn": "nn", "optim": "optim", "plot": "plot", "random": "random", "load": "saving", "save": "saving",
-          "anomaly": "inspect", "check_gradients": "inspect", "testing": "testing"}
+_LATER = {"losses": "losses", "nn": "nn", "optim": "optim", "plot": "plot", "random": "random", "load": "saving",
+          "save": "saving", "anomaly": "inspect", "check_gradients": "inspect", "testing": "testing"}
 
 __all__ = sorted({
     "DType", "ForwardAccumulator", "GradientTape", "IndexedSlices", "Tensor", "UnconnectedGradients", "Variable", "__version__",

@@ -10,10 +10,11 @@ from .._errors import AdjointError, AnomalyError, SettleError, TapeError, compla
 from .._graph import Node
 from .._runtime import settle
 from .._trace import INPUT, LITERAL, READ, Trace, hooks, local
-from ..engines.numpy import _QUIET, _reset_errors, _set_errors, bound, last_uses
+from ..engines.numpy import _QUIET, _reset_errors, _set_errors, bound, build, last_uses
 from ..plan.program import Program, extract
 from ._record import Line, Record, forward_of, is_value, line_of, shown
 
+_SMALL = 1 << 18                                         # bytes up to which all results of a program are looked at together
 _MASKS = {"where", "isnan", "isfinite", "isinf", "multiply_no_nan", "divide_no_nan"}   # may drop what is not finite
 
 
@@ -72,8 +73,28 @@ class Checked:
         self.steps = [
             (bound(i), i.args, i.outs, rows, i, [v for v in i.outs if specs[v].dtype.kind in "fc"], not used.isdisjoint(i.outs))
             for i, rows in zip(program.instrs, last_uses(program))]
+        every = [v for i in program.instrs for v in i.outs if specs[v].dtype.name in ("float32", "float64")]
+        self.arrays = [v for v in every if specs[v].ndim]
+        self.points = [v for v in every if not specs[v].ndim]
+        self.at_once = None
+        if sum(specs[v].nbytes for i in program.instrs for v in i.outs) < _SMALL and len(every) == sum(
+                len(floating) for *_, floating, _ in self.steps):
+            self.at_once = build(Program(program.inputs, program.instrs, self.arrays + self.points + program.outputs, specs))
 
     def run(self, inputs: list[Any]) -> tuple[list[Any], Finding | None]:
+        """The outputs, and the first operation that made something not finite of finite inputs."""
+        if self.at_once is None:
+            return self.run_carefully(inputs)
+        values = self.at_once(inputs)                    # small results: one look at all of them
+        a, b = len(self.arrays), len(self.arrays) + len(self.points)
+        parts = [v.reshape(-1) for v in values[:a]]
+        if b > a:
+            parts.append(np.array(values[a:b]))
+        if parts and not np.isfinite(np.concatenate(parts)).all():
+            return self.run_carefully(inputs)
+        return values[b:], None
+
+    def run_carefully(self, inputs: list[Any]) -> tuple[list[Any], Finding | None]:
         values: dict[int, Any] = {v: inputs[at] for v, _, at in self.program.inputs}
         for v, make in self.scalars.items():
             values[v] = make(values[v])

@@ -343,8 +343,8 @@ class _Case:
             at_end = max((n for n in record.pasts[k].lines if n < last), default=None)
             final = None if at_end is None else line_of(record.pasts[k].lines[at_end])
             return ("after the tape", f"{what}, on the path from {self.s} to {self.t}, was computed after the with block had "
-                    f"ended" + (f" (the last operation in it was at {shown(final)})" if final else ""), "Move it into the with block.",
-                    line or final)
+                    f"ended" + (f" (the last operation in it was at {shown(final)})" if final else ""),
+                    "Move it into the with block.", line or final)
         return ("recording stopped", f"{what}, on the path from {self.s} to {self.t}, was computed while the recording was "
                 f"stopped (tape.stop_recording())", "Move it out of the stop_recording block.", line)
 
@@ -489,8 +489,8 @@ class _Case:
                     left = self._roots_of(above)
                     by = f" (what it is computed from: {left})" if left else ""
                     if inner is self.source and upstream:
-                        return self._none("linear", f"{head} d{y}/d{x}, taken at {shown(line)}, and {y} is linear in {self.s}, so "
-                                          f"its first derivative does not depend on {self.s}{by}.",
+                        return self._none("linear", f"{head} d{y}/d{x}, taken at {shown(line)}, and {y} is linear in {self.s}, "
+                                          f"so its first derivative does not depend on {self.s}{by}.",
                                           _RIGHT, line)
                     if upstream:
                         return self._none("linear", f"{head} d{y}/d{x}, taken at {shown(line)}, which does not depend on "
@@ -546,8 +546,8 @@ class _Case:
         else:
             text = f"{self.t} does not depend on {self.s}"
         return self._none("independent", f"{text}.{known}",
-                         f"If it should depend on it, compute {self.t} from {self.s} inside the with block; for a zero instead of "
-                         f'None ask with unconnected_gradients="zero".', line)
+                         f"If it should depend on it, compute {self.t} from {self.s} inside the with block; for a zero instead "
+                         f'of None ask with unconnected_gradients="zero".', line)
 
 
 _RIGHT = 'That is right; for a zero tensor instead of None ask with unconnected_gradients="zero".'

@@ -364,7 +364,8 @@ def _second_order(problem: _Problem, values: list[Any], places: Any, rng: Any, r
             for o in range(row.size):
                 if np.isnan(left[o]) and np.isfinite(expected[o]):
                     n, inner = owners[o]
-                    check.see(partial("gradient of {}{} {}".format, problem.names[n], _subscript(inner), by), expected[o], row[o], allowed[o])
+                    where = partial("gradient of {}{} {}".format, problem.names[n], _subscript(inner), by)
+                    check.see(where, expected[o], row[o], allowed[o])
     report.checks += [checks[False], checks[True]]
 
 

@@ -12,6 +12,8 @@ from ...plan.program import Program
 
 Run = Callable[[list[Any]], list[Any]]
 _LONGEST = 3000
+_BLOCK = 1 << 14                                         # elements that go through an elementwise kernel at a time
+_LARGE = 1 << 16                                         # from which on it is worth it
 _FOLDED = 4096                                           # bytes up to which a constant fill is kept with the plan
 
 try:                                                     # what np.errstate does, at a tenth of its cost
@@ -47,8 +49,33 @@ def constant_of(program: Program, instr: Any, known: dict[int, Any]) -> Any:
 
 
 def bound(instr: Any) -> Callable[..., Any]:
-    """The kernel with its parameters."""
-    return partial(instr.op.prim.kernel, **instr.op.params) if instr.op.params else instr.op.prim.kernel
+    """The kernel with its parameters; elementwise ones go through large arrays block by block."""
+    prim = instr.op.prim
+    kernel = partial(prim.kernel, **instr.op.params) if instr.op.params else prim.kernel
+    return blocked(kernel) if prim.elementwise and not isinstance(prim.kernel, np.ufunc) else kernel
+
+
+def blocked(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """An elementwise kernel that takes large arrays in blocks, so that its intermediate arrays stay in the cache."""
+
+    def run(*xs: Any) -> Any:
+        for x in xs:
+            if x.size > _LARGE:
+                break
+        else:
+            return kernel(*xs)
+        if not all(x.ndim == 0 or (x.shape == xs[0].shape and x.flags.c_contiguous) for x in xs) or xs[0].ndim == 0:
+            return kernel(*xs)
+        flat = [x if x.ndim == 0 else x.reshape(-1) for x in xs]
+        size = xs[0].size
+        first = np.asarray(kernel(*[x if x.ndim == 0 else x[:_BLOCK] for x in flat]))
+        out = np.empty(size, first.dtype)
+        out[:_BLOCK] = first
+        for start in range(_BLOCK, size, _BLOCK):
+            out[start:start + _BLOCK] = kernel(*[x if x.ndim == 0 else x[start:start + _BLOCK] for x in flat])
+        return out.reshape(xs[0].shape)
+
+    return run
 
 
 def last_uses(program: Program) -> list[list[int]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._errors import AdjointError
+from ._formulas import Formula, formula_at, is_whole
 from ._graph import Node, Op, Spec
 from ._trace import (
     INPUT,
@@ -383,6 +384,18 @@ def _hand_back(trace: Trace, table: list[Node], cots: dict[tuple[Trace, int], An
                 cots[origin] = accumulate(cots.get(origin), cots.pop(at))   # moved: it counts once
 
 
+def _pull_formula(trace: Trace, node: Node, formula: Formula, g: Any, mark: set[int], cots: Any) -> None:
+    xs = tuple([tensor_lazy(trace, a) for a in formula.leaves])
+    y = record(formula.op, *xs)
+    g = bare(g)
+    g = rules.densify(g) if g.__class__ is Sparse else g
+    want = [a in mark for a in formula.leaves]
+    pulled = pull(formula.op, g if formula.sign > 0 else negative(g), y, xs, want)
+    for a, w, part, x in zip(formula.leaves, want, pulled, xs):
+        if w and part is not None:
+            cots[trace, a] = accumulate(cots.get((trace, a)), fit(part, x._spec))
+
+
 def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace, int], Any],
                keep: set[tuple[Trace, int]], sparse: bool) -> None:
     places = range(node.idx, node.end)
@@ -392,6 +405,15 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
     op = node.op
     assert op is not None
     if op.prim is INPUT or op.prim is READ:
+        return
+    formula = formula_at(trace, node) if node.idx not in trace.closures else None
+    if (formula is not None and not any((trace, k) in keep for k in formula.inside)
+            and is_whole(trace, formula, mark.__contains__)):
+        if (trace, node.idx) not in keep:
+            cots.pop((trace, node.idx))
+        elif gs[0].__class__ is Veiled:
+            cots[trace, node.idx] = bare(gs[0])
+        _pull_formula(trace, node, formula, gs[0], mark, cots)
         return
     if len(gs) > 1:
         gs = [bare(g) for g in gs]
@@ -512,6 +534,14 @@ def _push_node(trace: Trace, node: Node, tans: Tangents) -> None:
     ts = tuple([tans.get((trace, a)) for a in node.args])
     if all(t is None for t in ts) or not any(is_differentiable(s) for s in node.specs):
         return
+    formula = formula_at(trace, node) if node.idx not in trace.closures else None
+    if formula is not None and is_whole(trace, formula, lambda k: (trace, k) in tans):
+        xs = tuple([tensor_lazy(trace, a) for a in formula.leaves])
+        ts = tuple([tans.get((trace, a)) for a in formula.leaves])
+        t = push(formula.op, ts, record(formula.op, *xs), xs)
+        if t is not None:
+            tans.setdefault((trace, node.idx), fit_tangent(t if formula.sign > 0 else negative(t), node.specs[0]))
+        return
     xs = tuple([tensor_lazy(trace, a) for a in node.args])
     several = node.spec.__class__ is tuple
     outs: Any = (tuple(tensor_lazy(trace, k) for k in range(node.idx, node.end)) if several
@@ -544,6 +574,9 @@ def needed(trace: Trace, spans: Spans, mark: set[int], forward: bool = False) ->
             node = table[idx]
             if any(k in mark for k in range(node.idx, node.end)) and node.op.prim is not INPUT:  # type: ignore[union-attr]
                 found.update(_looked_at(trace, node, forward))
+                formula = formula_at(trace, node)
+                if formula is not None:
+                    found.update(formula.leaves)
             idx = node.end
     return found
 

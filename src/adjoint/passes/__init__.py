@@ -6,11 +6,13 @@ from collections.abc import Callable
 from .._errors import AdjointError
 from ..plan.program import Instr, Program
 from .basic import drop_dead, drop_reads, merge_same, simplify
+from .rewrites import repair_formulas
 
 PASSES: list[tuple[str, Callable[[Program], Program]]] = [
     ("drop reads", drop_reads),
     ("merge equal operations", merge_same),
     ("simplify", simplify),
+    ("repair formulas", repair_formulas),
     ("drop dead operations", drop_dead),
 ]
 

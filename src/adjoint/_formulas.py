@@ -1,0 +1,216 @@
+"""Formulas that people write by hand and that lose digits, recognised: what they compute is one accurate operation.
+
+    1 / (1 + exp(-x)),  exp(x) / (1 + exp(x))      sigmoid(x)
+    log(1 + exp(x)),  log1p(exp(x))                softplus(x)
+    log(softmax(x)),  log(sigmoid(x))              log_softmax(x),  log_sigmoid(x)
+    sqrt(x*x + y*y)                                hypot(x, y)
+    x / norm(x)                                    the unit vector of x
+    y*log(p) + (1-y)*log(1-p),  p a sigmoid        minus the binary cross-entropy from logits
+
+The same recognition serves the values (passes/rewrites.py) and the derivatives (_derive.py): a derivative rule that is run
+on the pieces of the formula has lost the digits already.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ._config import config
+from ._graph import Node, Op, Spec, forget
+from ._trace import INPUT, LITERAL, READ, Trace, _spec_at
+from .primitives.normalize import NORMALIZE
+from .primitives.plane import hypot
+from .primitives.softmax import BINARY, LOG_SOFTMAX
+from .primitives.special import log_sigmoid, sigmoid, softplus
+
+Known = Callable[[int], tuple[Op, tuple[int, ...]] | None]
+Specs = Callable[[int], Spec]
+
+
+class Formula:
+    """What a value is: ``sign`` times ``op`` of ``leaves``; ``inside`` are the operations between, which it stands for."""
+
+    __slots__ = ("inside", "leaves", "op", "sign")
+
+    def __init__(self, op: Op, leaves: tuple[int, ...], inside: set[int], sign: int = 1) -> None:
+        self.op, self.leaves, self.inside, self.sign = op, leaves, inside, sign
+
+
+class _Reader:
+    """Matches against a program given as value -> (op, args); collects what was gone through."""
+
+    def __init__(self, known: Known, specs: Specs) -> None:
+        self.known, self.specs = known, specs
+        self.inside: set[int] = set()
+
+    def take(self, v: int, name: str) -> tuple[int, ...] | None:
+        """The arguments of ``v`` if it is an operation of that name."""
+        found = self.known(v)
+        if found is None or found[0].prim.name != name:
+            return None
+        self.inside.add(v)
+        return found[1]
+
+    def is_one(self, v: int) -> bool:
+        found = self.known(v)
+        return found is not None and found[0].prim is LITERAL and found[0].params["value"] == 1
+
+    def one_and(self, v: int) -> int | None:
+        """t for v = 1 + t."""
+        args = self.take(v, "add")
+        if args is None:
+            return None
+        a, b = args
+        return b if self.is_one(a) else a if self.is_one(b) else None
+
+    def rest_of(self, v: int) -> int | None:
+        """t for v = 1 - t."""
+        args = self.take(v, "subtract")
+        return args[1] if args is not None and self.is_one(args[0]) else None
+
+    def sigmoid_of(self, v: int) -> int | None:
+        """x for v = sigmoid(x), as the operation or written out."""
+        args = self.take(v, "sigmoid")
+        if args is not None:
+            return args[0]
+        args = self.take(v, "reciprocal")
+        if args is not None:
+            above, below = None, args[0]
+        else:
+            args = self.take(v, "divide")
+            if args is None:
+                return None
+            above, below = args
+        t = self.one_and(below)
+        e = None if t is None else self.take(t, "exp")
+        if e is None:
+            return None
+        if above is None or self.is_one(above):
+            negated = self.take(e[0], "negative")
+            return None if negated is None else negated[0]
+        top = self.take(above, "exp")
+        return e[0] if top is not None and top[0] == e[0] else None
+
+    def squared(self, v: int) -> int | None:
+        """x for v = x * x."""
+        args = self.take(v, "square")
+        if args is not None:
+            return args[0]
+        args = self.take(v, "multiply")
+        return args[0] if args is not None and args[0] == args[1] else None
+
+
+def recognise(v: int, known: Known, specs: Specs) -> Formula | None:
+    """What the value ``v`` is, if it is one of the formulas above and a real float."""
+    found = known(v)
+    rule = None if found is None else _RULES.get(found[0].prim.name)
+    if rule is None or specs(v).__class__ is tuple or specs(v).dtype.kind != "f":
+        return None
+    reader = _Reader(known, specs)
+    made = rule(reader, v, *found[1])  # type: ignore[index]
+    if made is None:
+        return None
+    op, leaves, *sign = made
+    reader.inside.discard(v)
+    if reader.inside & set(leaves) or op.prim.infer(*[specs(a) for a in leaves], **op.params) is not specs(v):
+        return None
+    return Formula(op, leaves, reader.inside, *sign)
+
+
+def _quotient(r: _Reader, v: int, *args: int) -> Any:
+    x = r.sigmoid_of(v)
+    if x is not None:
+        return sigmoid.primitive.op(), (x,)
+    if len(args) == 2:
+        r.inside.clear()
+        found = r.known(args[1])
+        if found is not None and found[0].prim.name == "vector_norm" and found[1] == (args[0],):
+            spec, axes = r.specs(args[0]), found[0].params["axes"]
+            if found[0].params["keepdims"] or len(axes) == spec.ndim:
+                r.inside.add(args[1])
+                return NORMALIZE.op(axes=axes, floor=0.0), (args[0],)
+    return None
+
+
+def _logarithm(r: _Reader, v: int, a: int) -> Any:
+    t = r.one_and(a)
+    e = None if t is None else r.take(t, "exp")
+    if e is not None:
+        return softplus.primitive.op(), (e[0],)
+    r.inside.clear()
+    found = r.known(a)
+    if found is not None and found[0].prim.name == "softmax":
+        r.inside.add(a)
+        return LOG_SOFTMAX.op(**found[0].params), found[1]
+    x = r.sigmoid_of(a)
+    return None if x is None else (log_sigmoid.primitive.op(), (x,))
+
+
+def _log1p(r: _Reader, v: int, a: int) -> Any:
+    e = r.take(a, "exp")
+    return None if e is None else (softplus.primitive.op(), (e[0],))
+
+
+def _root(r: _Reader, v: int, a: int) -> Any:
+    both = r.take(a, "add")
+    if both is None:
+        return None
+    x, y = (r.squared(b) for b in both)
+    return None if x is None or y is None else (hypot.primitive.op(), (x, y))
+
+
+def _entropy(r: _Reader, v: int, *args: int) -> Any:
+    """y*log(p) + (1-y)*log(1-p), in any order, with p a sigmoid."""
+    for first, second in (args, args[::-1]):
+        r.inside.clear()
+        one, other = r.take(first, "multiply"), r.take(second, "multiply")
+        if one is None or other is None:
+            return None
+        for y, log_p in (one, one[::-1]):
+            for rest, log_q in (other, other[::-1]):
+                x = _pair(r, y, log_p, rest, log_q)
+                if x is not None:
+                    return BINARY.op(), (y, x), -1
+    return None
+
+
+def _pair(r: _Reader, y: int, log_p: int, rest: int, log_q: int) -> int | None:
+    p, q = r.take(log_p, "log"), r.take(log_q, "log")
+    if p is None or q is None or r.rest_of(rest) != y:
+        return None
+    other = r.rest_of(q[0])
+    x = r.sigmoid_of(p[0])                               # p may be written out twice
+    return x if x is not None and other is not None and r.sigmoid_of(other) == x else None
+
+
+_RULES: dict[str, Any] = {"divide": _quotient, "reciprocal": _quotient, "log": _logarithm, "log1p": _log1p, "sqrt": _root,
+                          "add": _entropy}
+
+
+# ------------------------------------------------------------------------------------------------------ in a trace
+
+def formula_at(trace: Trace, node: Node) -> Formula | None:
+    """The accurate operation that the formula ending at ``node`` stands for."""
+    if not config.rewrites or node.op.prim.name not in _RULES:  # type: ignore[union-attr]
+        return None
+    if "formula" not in node.memo:
+        table = trace.nodes()
+
+        def known(k: int) -> Any:
+            op = table[k].op
+            return None if op is None or op.prim is INPUT or op.prim is READ or table[k].idx != k else (op, table[k].args)
+
+        node.memo["formula"] = recognise(node.idx, known, lambda k: _spec_at(table, k))
+    return node.memo["formula"]  # type: ignore[no-any-return]
+
+
+def is_whole(trace: Trace, formula: Formula, depends: Any) -> bool:
+    """Whether every way to the formula's value goes through it: an operation inside that was not recorded, as the tape
+    rests, cuts the ways through it."""
+    table = trace.nodes()
+    return all(depends(k) or not any(depends(a) for a in table[k].args) for k in formula.inside)
+
+
+config.changed.append(forget)
+
+__all__ = ["Formula", "formula_at", "is_whole", "recognise"]

@@ -95,7 +95,7 @@ def generate(name: str, signature: str, call: str, target: Any) -> Any:
     """``def name(signature, name=None): return target(call)``: as quick as if it had been written out."""
     space: dict[str, Any] = {"target": target, "ad": ad}
     head = signature if "name=" in signature or "**" in signature else f"{signature}, name=None"
-    exec(f"def {name}({head}):\n    return target({call})", space)
+    exec(compile(f"def {name}({head}):\n    return target({call})", __file__, "exec"), space)   # a frame of ours
     function = space[name]
     function.__doc__ = target.__doc__
     function.__module__ = __name__.rpartition(".")[0]

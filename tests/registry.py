@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 
 import adjoint as ad
-import adjoint.losses  # noqa: F401  (its primitives are in the registry too)
+import adjoint.losses  # its primitives are in the registry too
 from adjoint._derive import forward_sweep, reverse_sweep
 from adjoint._graph import REGISTRY, Primitive
 from adjoint._trace import Trace, local, record

@@ -11,7 +11,8 @@ X = np.array([[0.3, 0.7, 1.1], [0.2, 0.9, 0.4]])
 
 
 @pytest.mark.parametrize("f", [
-    np.sin, np.exp, np.absolute, np.arctan, np.sqrt, np.sum, np.mean, np.max, np.amin, np.transpose, np.cumsum, np.prod, np.square,
+    np.sin, np.exp, np.absolute, np.arctan, np.sqrt, np.sum, np.mean, np.max, np.amin, np.transpose, np.cumsum, np.prod,
+    np.square,
     np.negative, np.ravel, np.sort, np.var,
     lambda x: np.sum(x, axis=0), lambda x: np.concatenate([x, x], axis=1), lambda x: np.stack([x, x]),
     lambda x: np.reshape(x, (3, 2)), lambda x: np.where(x > 0.5, x, 0.0 * x), lambda x: np.add.reduce(x, axis=1),

@@ -30,7 +30,8 @@ def test_large_arrays_go_through_in_blocks_without_a_difference(shape: tuple[int
     assert max(seen) < x.size
     turned = np.asfortranarray(np.ones((300, 301), dtype))
     np.testing.assert_array_equal(blocked(kernel)(turned, turned), np.sin(turned))
-    np.testing.assert_array_equal(blocked(kernel)(np.ones((400, 1), dtype), np.ones(400, dtype)), np.full((400, 400), np.sin(dtype(1))))
+    spread = blocked(kernel)(np.ones((400, 1), dtype), np.ones(400, dtype))
+    np.testing.assert_array_equal(spread, np.full((400, 400), np.sin(dtype(1))))
 
 
 def test_both_ways_of_running_agree_and_fold_constants() -> None:

@@ -16,8 +16,9 @@ from .native import Compiler, Unavailable, compiler
 
 Run = Callable[[list[Any]], list[Any]]
 _LONGEST = 2000                                          # operations on arrays: more would compile for seconds
-_LONGEST_SCALAR = 50_000                                 # operations on single numbers
+_LONGEST_SCALAR = 16_000                                 # operations on single numbers
 faults: list[str] = []                                   # failures of this engine itself: there should be none
+_LONG_WORK = 200_000                                     # elements in and out from which other threads may run meanwhile
 _PATIENCE = 8                                            # refusals after which a plan stays with NumPy
 
 
@@ -123,7 +124,9 @@ class _Plan:
         writer = UnitWriter(unit, specs, self.fused.constants, "body")
         body = writer.write()
         scratch = writer.scratch
-        text = self.native.entry(body, [(specs[v], v in self.scalars) for v in unit.args], len(unit.results), scratch > 0)
+        work = sum(specs[i.outs[0]].size + sum(specs[a].size for a in i.args) for i in unit.instrs)
+        text = self.native.entry(body, [(specs[v], v in self.scalars) for v in unit.args], len(unit.results), scratch > 0,
+                                 work > _LONG_WORK)
         text += "\n" + "\n".join(sorted(writer.w.intrinsics)) + "\nattributes #0 = { nounwind noinline }\n"
         names[f"u{n}"] = self.native.function("unit", text)
         names[f"w{n}"] = _Slow(self, unit, names[f"u{n}"], scratch)
@@ -152,7 +155,7 @@ class _Slow:
     def __call__(self, *args: Any) -> list[Any]:
         plan, unit = self.plan, self.unit
         specs = plan.program.specs
-        fit = [a if v in plan.scalars else np.require(a, specs[v].dtype.np, "CA").reshape(specs[v].shape)
+        fit = [a if v in plan.scalars else np.require(a, specs[v].dtype.np, ("C", "A")).reshape(specs[v].shape)
                for v, a in zip(unit.args, args)]
         made = [np.empty(specs[v].shape, specs[v].dtype.np) for v in unit.results]
         more = [np.empty(self.scratch, np.uint8)] if self.scratch else []

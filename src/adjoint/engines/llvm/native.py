@@ -74,7 +74,9 @@ class Compiler:
         self.lock = threading.Lock()
         self.known: dict[str, Callable[..., Any]] = {}
         self.keep: list[Any] = []
-        self.incref = ctypes.cast(ctypes.pythonapi.Py_IncRef, ctypes.c_void_p).value
+        self.incref, self.save, self.restore = [
+            ctypes.cast(f, ctypes.c_void_p).value for f in (
+                ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.PyEval_SaveThread, ctypes.pythonapi.PyEval_RestoreThread)]
         new = ctypes.pythonapi.PyCFunction_NewEx
         new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
         self.new = new
@@ -108,8 +110,11 @@ class Compiler:
                 found = self.known[key] = self.new(ctypes.addressof(method), None, None)
         return found  # type: ignore[no-any-return]
 
-    def entry(self, body: str, args: list[tuple[Spec, bool]], results: int, scratch: bool) -> str:
-        """The function that CPython calls. args: spec, and whether a NumPy scalar comes instead of an array."""
+    def entry(self, body: str, args: list[tuple[Spec, bool]], results: int, scratch: bool, long: bool) -> str:
+        """The function that CPython calls. args: spec, and whether a NumPy scalar comes instead of an array.
+
+        ``long``: worth letting other Python threads run meanwhile.
+        """
         at = self.layout
         lines = ["define ptr @NAME(ptr %self, ptr %args, i64 %n) {", "entry:"]
         checks: list[str] = []
@@ -167,7 +172,13 @@ class Compiler:
                 sound = f"%g{k}.{axis}"
         line(f"br i1 {sound}, label %run, label %bad")
         lines.append("run:")
+        if long:
+            line(f"%save = inttoptr i64 {self.save} to ptr")
+            line(f"%restore = inttoptr i64 {self.restore} to ptr")
+            line("%state = call ptr %save()")
         line(f"%flag = call i32 @body({', '.join(pointers)})")
+        if long:
+            line("call void %restore(ptr %state)")
         line("%fine = icmp eq i32 %flag, 0")
         line(f"%answer = select i1 %fine, i64 {id(None)}, i64 {id(False)}")
         line("br label %end")

@@ -277,7 +277,9 @@ def test_several_sources() -> None:
     a, b = ad.Variable(1.0), ad.Variable(2.0)
     with ad.GradientTape() as tape:
         y = a * 2.0
+        z = ad.stop_gradient(a) * 3.0
     assert [e.cause for e in tape.explain(y, [a, b])] == ["connected", "independent"]
+    assert [tape.explain(t, a).cause for t in ([z, y], [z])] == ["connected", "stop_gradient"]
 
 
 def test_asking_changes_nothing() -> None:

@@ -59,7 +59,10 @@ def explain(tape: Any, target: Any, source: Any, frame: Any = None) -> Any:
     """The explanation for one source, or a list of them for a nest."""
     frame = frame if frame is not None else user_frame()
     if not is_value(source) and isinstance(source, (list, tuple, dict)):
-        return [_Case(tape, target, s, frame).answer() for s in _nest.flatten(source)]
+        return [explain(tape, target, s, frame) for s in _nest.flatten(source)]
+    if isinstance(target, (list, tuple, dict)):
+        found = [_Case(tape, t, source, frame).answer() for t in _nest.flatten(target)]
+        return next((f for f in found if f.connected), found[0]) if found else _Case(tape, target, source, frame).answer()
     return _Case(tape, target, source, frame).answer()
 
 
@@ -243,7 +246,7 @@ class _Case:
                 f"The gradient of {self.t} with respect to {self.s} flows: {route}.")
         ways = self._count_ways(to)
         if ways > 1:
-            text += f" This is the shortest of {ways if ways < 1000 else 'more than 1000'} paths."
+            text += f" It is one of {ways if ways < 1000 else '1000 or more'} paths."
         return self._say("connected", text, "", None, to)
 
     def _count_ways(self, to: At) -> int:

@@ -89,6 +89,7 @@ def summary(tape: Any) -> Summary:
     record, found = Record(tape), Summary()
     frame = recording_frame(user_frame(), record)
     held: set[tuple[int, int]] = set()
+    used = {(k, a) for k, node in record.nodes() if record.in_spans((k, node.idx)) for a in node.args}
     if tape._spent is not None:
         found.note = f"used up at {shown(line_of(tape._done), False)}, so it holds nothing"
     else:
@@ -96,8 +97,8 @@ def summary(tape: Any) -> Summary:
         for trace in {id(t): t for t, _, _ in tape._segments}.values():
             k = record.numbers[id(trace.past)]
             held |= {(k, idx) for idx in (trace.kept if trace.closed else tape._needs(trace))}
-            for value in trace.inputs:
-                if isinstance(value, np.ndarray) and id(value) not in seen:
+            for idx, value in zip(record.inputs[k], trace.inputs):
+                if (k, idx) in used and isinstance(value, np.ndarray) and id(value) not in seen:
                     seen.add(id(value))
                     found.inputs += value.nbytes
     rows: dict[Line | None, Row] = {}
@@ -116,7 +117,8 @@ def summary(tape: Any) -> Summary:
     found.rows = sorted(rows.values(), key=lambda r: (r.line is None, r.line or ("", 0)))
     names: list[str] = []
     for k, node in record.nodes():
-        if record.is_root((k, node.idx)):
+        at = (k, node.idx)
+        if at in record.watched or (at in used and record.is_root(at)):
             owner = record.owner((k, node.idx))
             name = node.op.name if owner is None else name_in(frame, owner, str(node.spec))  # type: ignore[union-attr]
             if name not in names:

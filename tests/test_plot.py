@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,3 +143,16 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ad.NotSupportedError, match=r"pip install 'adjoint\[plot\]'"):
         ad.plot.function(ad.sin)
+
+
+def test_the_gallery_is_drawn(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    script = Path(__file__).parents[1] / "docs" / "gallery" / "pictures.py"
+    if matplotlib.rcParams["axes.facecolor"] == "black" or not script.exists():
+        pytest.skip("once is enough")
+    subprocess.run([sys.executable, "-W", "error", str(script), "--into", str(tmp_path)], check=True, timeout=300)
+    kept = {p.name for p in script.parent.iterdir()} - {"pictures.py", "pictures.md"}
+    assert {p.name for p in tmp_path.iterdir()} <= kept
+    assert (tmp_path / "network.html").stat().st_size < 500_000

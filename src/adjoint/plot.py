@@ -440,7 +440,7 @@ def landscape(loss: Callable[[], Any], variables: Any, reach: float = 1.0, point
         axes.plot(0, 0, "*", color="white", markersize=15, markeredgecolor="black", linestyle="none", label=f"now: {centre:.4g}")
         length = float(np.hypot(slopes[0], slopes[1]))
         if length > 0 and np.isfinite(length):
-            axes.annotate("", [0.4 * reach * s / length for s in slopes], (0, 0),
+            axes.annotate("", [0.25 * reach * s / length for s in slopes], (0, 0),
                           arrowprops={"arrowstyle": "-|>", "color": "white", "linewidth": 2})
             axes.plot([], [], color="white", linewidth=2, label="steepest descent")
         axes.set_aspect("equal")

@@ -138,6 +138,44 @@ def test_what_stands_outside_the_tape_is_marked() -> None:
     assert any(b.title == "y = · × 3" for b in drawing.boxes)
 
 
+def test_names_come_from_assignments_of_one_expression_only() -> None:
+    x = ad.Variable(2.0, name="x")
+    f = lambda t: t * t
+    with ad.GradientTape() as tape:
+        p = ad.sin(x); q = ad.cos(x)  # noqa: E702
+        many = [ad.exp(x) for _ in range(2)]
+        out: ad.Tensor = f(x)
+        for _ in range(2):
+            out = ad.tanh(out + 1.5)
+        end = p + q + many[0] + out
+    del p, q
+    titles = [b.title for b in tape.draw(end).boxes]
+    assert sorted(titles) == sorted(["x", "sin", "cos", "exp", "multiply", "· + 1.5", "· + 1.5", "out = tanh", "out = tanh",
+                                     "add", "add", "end = add"])
+
+
+def test_a_drawing_lets_go_of_the_arrays() -> None:
+    import gc
+    import weakref
+
+    class Array(np.ndarray):  # type: ignore[type-arg]
+        pass
+
+    big = np.ones(1000, np.float32).view(Array)
+    x = ad.constant(np.ones(1000, np.float32))
+    x._value = big
+    with ad.GradientTape() as tape:
+        tape.watch(x)
+        y = x * 3.0
+    drawing = tape.draw(y)
+    gone = weakref.ref(big)
+    ad.evaluate(y)
+    del big, x, y, tape
+    gc.collect()
+    assert gone() is None
+    assert drawing.html
+
+
 def test_errors() -> None:
     tape, loss, _ = loop(2)
     with pytest.raises(ad.TapeError, match="no place in what this tape recorded"):

@@ -11,7 +11,7 @@ from .drawing_png import save_png
 from .drawing_record import Record
 from .drawing_svg import box_size, svg_of
 from .layout import place
-from .page import page_of
+from .page import page_of, steps_of
 
 FORMATS = ("svg", "png", "html")
 
@@ -25,8 +25,10 @@ class Drawing:
     """
 
     def __init__(self, record: Record, fold: bool | None = None) -> None:
-        self.record = record
-        self.boxes = boxes_of(record.items, fold)
+        items = record.items
+        self.boxes = boxes_of(items, fold)
+        self._steps = steps_of(self.boxes, items)        # texts only: a drawing must not hold the arrays
+        self._values, self._operations = len(items), sum(i.kind == "operation" for i in items)
         self.edges = [(a, n) for n, box in enumerate(self.boxes) for a in box.inputs]
 
     @cached_property
@@ -35,7 +37,7 @@ class Drawing:
 
     @property
     def label(self) -> str:
-        ops = sum(i.kind == "operation" for i in self.record.items)
+        ops = self._operations
         return f"adjoint: a record of {ops} operation{'s' * (ops != 1)} in {len(self.boxes)} boxes"
 
     @cached_property
@@ -45,7 +47,7 @@ class Drawing:
     @cached_property
     def html(self) -> str:
         inside = svg_of(self.boxes, self.placed, self.edges, self.label, embedded=True)
-        return page_of(self.boxes, self.record.items, inside, self.label)
+        return page_of(self._steps, inside, self.label)
 
     def png(self) -> bytes:
         """The drawing as PNG; needs the extra "plot"."""
@@ -81,7 +83,7 @@ class Drawing:
         return f'<div style="overflow:auto;max-height:48em">{self.svg}</div>'
 
     def __repr__(self) -> str:
-        return f"<Drawing of {len(self.record.items)} values in {len(self.boxes)} boxes: show it in Jupyter or save('tape.html')>"
+        return f"<Drawing of {self._values} values in {len(self.boxes)} boxes: show it in Jupyter or save('tape.html')>"
 
 
 def draw(tape: Any, target: Any = None, path: Any = None, format: str | None = None, fold: bool | None = None) -> Drawing:

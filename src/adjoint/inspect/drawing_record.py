@@ -4,6 +4,7 @@ Everything is computed in a trace of its own, so the tape, its record and the th
 """
 from __future__ import annotations
 
+import inspect
 import linecache
 import re
 import sys
@@ -111,11 +112,15 @@ def caller_names() -> dict[int, tuple[str, Any]]:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     found: dict[int, tuple[str, Any]] = {}
-    if frame is not None:
-        for space in (frame.f_globals, frame.f_locals):
-            for name, value in list(space.items()):
-                if isinstance(value, Value) and not name.startswith("_"):
-                    found[id(value)] = (name, value)
+    if frame is None:
+        return found
+    inner = frame.f_locals
+    for space in (frame.f_globals, inner):
+        for name, value in list(space.items()):
+            if isinstance(value, Value) and not name.startswith("_"):
+                found[id(value)] = (name, value)
+    if sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        inner.clear()                                    # the frame keeps this copy, which would keep every tensor in it alive
     return found
 
 
@@ -290,9 +295,7 @@ class Record:
         for item, following in zip(ops, [*ops[1:], None]):   # the last operation of "y = ..." is y
             if not item.name and item.text and (
                     following is None or following.line != item.line or following.offset < item.offset):
-                found = re.match(r"(\w+)(?:\s*:\s*[\w.\[\], |]+)?\s*=(?!=)", item.text)
-                if found:
-                    item.name = found[1]
+                item.name = _assigned(item.text)
 
     # -- values --------------------------------------------------------------------------------------------------------
     def _evaluate(self, ends: list[At]) -> None:
@@ -386,6 +389,12 @@ class Record:
                 return False
             checked = True
         return checked
+
+
+def _assigned(text: str) -> str:
+    """y, where the line is "y = ..." with one expression; "" where it says something else."""
+    found = re.fullmatch(r"(\w+)(?:\s*:\s*[\w.\[\], |]+)?\s*=(?!=)\s*([^\s\[{].*)", text)
+    return found[1] if found and ";" not in text and "lambda" not in text and " for " not in text else ""
 
 
 def _version(view: View, idx: int) -> int:

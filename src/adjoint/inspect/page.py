@@ -14,9 +14,9 @@ from .drawing_svg import DARK, LIGHT, MONO, SANS, style
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
-def page_of(boxes: list[Box], items: list[Item], svg: str, label: str) -> str:
-    """The page as text."""
-    data = json.dumps(_data(boxes, items), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+def page_of(steps: dict[str, Any], svg: str, label: str) -> str:
+    """The page as text; ``steps`` are those of steps_of."""
+    data = json.dumps(steps, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     light, dark = ("".join(f"--a-{k}:{v};" for k, v in c.items()) for c in (LIGHT, DARK))
     parts = {
         "TITLE": escape(label), "SANS": SANS, "MONO": MONO, "SVG": svg, "DATA": data,
@@ -24,7 +24,8 @@ def page_of(boxes: list[Box], items: list[Item], svg: str, label: str) -> str:
     return re.sub(r"\b(TITLE|SANS|MONO|SVG|DATA|COLOURS)\b", lambda found: parts[found[1]], _TEMPLATE.read_text(encoding="utf-8"))
 
 
-def _data(boxes: list[Box], items: list[Item]) -> dict[str, Any]:
+def steps_of(boxes: list[Box], items: list[Item]) -> dict[str, Any]:
+    """What the page says at each step."""
     order = sorted((n for n, b in enumerate(boxes) if b.kind in ("operation", "folded") or b.inputs),
                    key=lambda n: boxes[n].items[0])
     steps = [_forward(n, boxes, items) for n in order]

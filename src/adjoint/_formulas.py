@@ -18,9 +18,10 @@ from typing import Any
 from ._config import config
 from ._graph import Node, Op, Spec, forget
 from ._trace import INPUT, LITERAL, READ, Trace, _spec_at
+from .primitives._binary import BINARY
 from .primitives.normalize import NORMALIZE
 from .primitives.plane import hypot
-from .primitives.softmax import BINARY, LOG_SOFTMAX
+from .primitives.softmax import LOG_SOFTMAX
 from .primitives.special import log_sigmoid, sigmoid, softplus
 
 Known = Callable[[int], tuple[Op, tuple[int, ...]] | None]

@@ -25,13 +25,13 @@ from .._errors import AxisError, DtypeError, IndexingError, ShapeError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import hooks, record
-from ._curves import F64, doubled, scipy_special, wide
-from ._make import check_kind, elementwise_infer, normalize_axes
+from ._binary import BINARY
+from ._curves import F64, doubled, scipy_special
+from ._make import check_kind, normalize_axes
 from .arithmetic import add, multiply, negative
 from .broadcast import broadcast_to, reduced, restore, sum
 from .convert import convert
 from .movement import transpose
-from .special import sigmoid
 
 __all__ = [
     "log_softmax", "logsumexp", "sigmoid_cross_entropy_with_logits", "softmax", "softmax_cross_entropy_with_logits",
@@ -487,35 +487,6 @@ SPARSE_SLOPE: Primitive = _make(
     doc="softmax(logits) - one_hot(labels).")
 
 
-def _soft(x: Any) -> Any:
-    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def _weighted(z: Any, positive: Any, negative_: Any) -> Any:
-    """(1 - z) a + z b, where a weight of 0 silences an infinite term."""
-    return np.where(z == 1, 0.0, (1.0 - z) * positive) + np.where(z == 0, 0.0, z * negative_)
-
-
-def _binary_slope_kernel(z: Any, x: Any) -> Any:
-    e = np.exp(-np.abs(x))
-    large, small = 1.0 / (1.0 + e), e / (1.0 + e)
-    up = x >= 0
-    return (1.0 - z) * np.where(up, large, small) - z * np.where(up, small, large)
-
-
-BINARY_SLOPE = Primitive(
-    "sigmoid_cross_entropy_slope", elementwise_infer("sigmoid_cross_entropy_slope", ("f", "f"), "same"),
-    wide(_binary_slope_kernel), partials=lambda y, z, x: (-1, sigmoid.primitive.partials(None, x)[0]), elementwise=True,
-    domain=((0.0, 1.0), (-3.0, 3.0)), oracle=lambda z, x: scipy_special().expit(x) - z,
-    doc="sigmoid(logits) - labels, as (1 - z) s(x) - z s(-x).")
-BINARY = Primitive(
-    "sigmoid_cross_entropy", elementwise_infer("sigmoid_cross_entropy_with_logits", ("f", "f"), "same"),
-    wide(lambda z, x: _weighted(z, _soft(x), _soft(-x))),
-    partials=lambda y, z, x: (negative(x), record(BINARY_SLOPE.op(), z, x)), elementwise=True,
-    domain=((0.0, 1.0), (-3.0, 3.0)), oracle=lambda z, x: (1 - z) * np.logaddexp(0, x) + z * np.logaddexp(0, -x),
-    doc="-z log(sigmoid(x)) - (1 - z) log(1 - sigmoid(x)).")
-
-
 # --------------------------------------------------------------------------------------------------------------- public
 
 
@@ -639,5 +610,3 @@ def sigmoid_cross_entropy_with_logits(labels: Any, logits: Any) -> Any:
     op = BINARY.op()
     labels, logits = _pair(op, labels, logits)
     return record(op, labels, logits)
-
-

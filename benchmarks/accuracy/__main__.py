@@ -62,7 +62,8 @@ def _versions(found: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
     for library in found:
         python = interpreter(library, given) if library in PEERS else None
         if python:
-            code = f"import importlib.metadata as m, json; print(json.dumps(m.version(m.packages_distributions()[{library!r}][0])))"
+            code = ("import importlib.metadata as m, json; "
+                    f"print(json.dumps(m.version(m.packages_distributions()[{library!r}][0])))")
             got = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
             out[library] = json.loads(got.stdout) if got.returncode == 0 else ""
     return out

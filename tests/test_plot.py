@@ -59,6 +59,10 @@ def test_function_draws_the_derivatives() -> None:
     assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["sin", "sin'", "sin''"]
 
 
+def test_a_figure_shows_itself() -> None:
+    assert ad.plot.function(ad.sin)._repr_png_().startswith(b"\x89PNG")
+
+
 def test_function_that_is_linear_or_constant() -> None:
     figure = ad.plot.function(lambda x: 2.0 * x, (0, 1), points=5)
     check(figure)

@@ -8,7 +8,9 @@ style, so that a dark background works:
 """
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,11 +36,24 @@ def _figure(what: str, width: float, height: float) -> Any:
     """A new figure that no window manager holds on to."""
     matplotlib_for(f"plot.{what}")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = _figure_class()(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+@cache
+def _figure_class() -> Any:
+    """Matplotlib's Figure, which shows itself in Jupyter also where pyplot was never imported."""
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        def _repr_png_(self) -> bytes:
+            out = io.BytesIO()
+            self.savefig(out, format="png", dpi=110)
+            return out.getvalue()
+
+    return Picture
 
 
 def _finish(figure: Any) -> Any:

@@ -201,19 +201,20 @@ class GradientTape:
         """
         if self._done is not None or self._recording or not self._segments:
             self._use("gradient")
+        line = user_line()
         one = hasattr(sources, "_spec")
         flat_sources: Any = (sources,) if one else _nest.flatten(sources)
         result = None
         if target.__class__ is Tensor and output_gradients is None:
-            result = self._replay(local.trace, target, flat_sources)
+            result = self._replay(local.trace, target, flat_sources, line)
         if result is None:
             targets = _nest.flatten(target)
             cots = [None] * len(targets) if output_gradients is None else _nest.flatten(output_gradients)
             result = self._sweep(targets, flat_sources, cots)
         if local.tapes:
-            self._note(target, flat_sources, result)
+            self._note(target, flat_sources, result, line)
         if not self._persistent:
-            self._spend()
+            self._spend(line)
         if unconnected_gradients != UnconnectedGradients.NONE:
             if unconnected_gradients != UnconnectedGradients.ZERO:
                 raise ValueError(complain("GradientTape.gradient", "unconnected_gradients", "'none' or 'zero'",
@@ -283,7 +284,7 @@ class GradientTape:
     def _finish(self, what: str, sources: Any, flat: list[Any], found: list[Any], unconnected: Any, shape: Any,
                 skip: int = 0) -> Any:
         if not self._persistent:
-            self._spend()
+            self._spend(user_line())
         if unconnected == UnconnectedGradients.ZERO:
             found = [zeros_of(spec(shape + s._spec.shape[skip:], s._spec.dtype)) if r is None else r
                      for r, s in zip(found, flat)]
@@ -302,8 +303,8 @@ class GradientTape:
         elif not self._segments:
             raise TapeError(f"GradientTape.{what}: nothing was recorded; use the tape in a with block first")
 
-    def _spend(self) -> None:
-        self._done = user_line()
+    def _spend(self, line: Any) -> None:
+        self._done = line
         self._spent = self._record()
         self._segments, self._watched = [], []
 
@@ -320,7 +321,7 @@ class GradientTape:
         return ([(remember(trace), start, trace.node.end if stop is None else stop) for trace, start, stop in self._segments],
                 [(remember(trace), idx) for trace, idx in self._watched])
 
-    def _replay(self, trace: Trace, target: Any, sources: Any) -> list[Any] | None:
+    def _replay(self, trace: Trace, target: Any, sources: Any, line: Any) -> list[Any] | None:
         """Gradients of a structure that was differentiated before: the recorded derivative is walked in one step.
 
         None where that does not go: a record in several traces, assignments or custom gradients in it.
@@ -352,7 +353,7 @@ class GradientTape:
                 trace.inputs.extend(found[2])
                 trace.owners.extend([None] * len(found[2]))
             if trace.where is not None:
-                trace.where[found[0].idx] = user_line(3)
+                trace.where[found[0].idx] = line
         result: list[Any] = []
         for at in found[1]:
             if at is None:
@@ -409,12 +410,12 @@ class GradientTape:
             trace.pinned = pinned
 
     @staticmethod
-    def _note(target: Any, sources: Any, result: list[Any]) -> None:
+    def _note(target: Any, sources: Any, result: list[Any], line: Any) -> None:
         """A gradient taken while a tape records: what its results are the derivatives of, for explanations."""
         trace = local.trace
         places = tuple([r._idx if r.__class__ is Tensor and r._trace is trace else None for r in result])
         at = target._idx if isinstance(target, Value) and target._trace is trace else None
-        trace.grads.append((places, at, tuple([ref(s) for s in sources]), user_line(3)))
+        trace.grads.append((places, at, tuple([ref(s) for s in sources]), line))
 
     # -- answers ---------------------------------------------------------------------------------------------------------
     def explain(self, target: Any, source: Any) -> Any:

@@ -403,7 +403,7 @@ class Functions(Vocabulary):
         """-1, 0 or 1; NaN stays."""
         if x.type[0] == "u":
             return s.select(x.eq(0), x, 1)
-        return s.select(x > 0, x.of(1), s.select(x < 0, x.of(-1), x))
+        return s.select(x > 0, x.of(1), s.select(x < 0, x.of(-1), s.select(x.eq(0), 0, x)))
 
     def gate(s, t: Expr, x: Expr, low: float, high: float, below: float, inside: float, above: float) -> Expr:
         """t times the slope of a piecewise linear function at x; a slope of 0 gives 0."""

@@ -122,8 +122,9 @@ float64: f, f' and f'' within 4 ulp for most functions. What exceeds that, and w
 
 - second derivatives that are sums over a row (softmax, l2_normalize, std, norm, logcumsumexp) and the mixed derivative of x**y
   where the sum is close to 0: the terms are right to a few ulp, their sum keeps their absolute error;
-- soft-label cross-entropy where the prediction equals the label: the error of f' is about an ulp of the label, however small f' is;
-  KL where log(p/q) = -1: within 4 ulp of max(|f'|, |x f''|); lgamma and digamma at their roots left of -6, which no series covers;
+- soft-label cross-entropy where the prediction equals the label: the error of f' is about an ulp of the label, however small f'
+  is; KL where log(p/q) = -1: within 4 ulp of max(|f'|, |x f''|); lgamma and digamma at their roots left of -6, which no series
+  covers;
 - erfinv, whose value has 2 ulp that its derivatives double; the value of gelu and digamma, f' of gelu_tanh and mish, f'' of atan,
   digamma, silu, gelu_tanh and mish, by 0.1 to 4 ulp more than the 4.
 

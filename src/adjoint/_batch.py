@@ -70,13 +70,13 @@ def release(scratch: Trace) -> None:
         scratch.forget()
 
 
-_resuming = threading.RLock()                            # a traced program may be shared by threads
+resuming = threading.RLock()                            # a traced program may be shared by threads
 
 
 @contextmanager
 def resumed(scratch: Trace, state: tuple[Any, ...]) -> Iterator[None]:
     """Record behind the end that a traced program had when ``state`` was taken, and take it back afterwards."""
-    with _resuming:
+    with resuming:
         now = snapshot(scratch)
         _restore(scratch, state)
         scratch.closed = False

@@ -126,6 +126,11 @@ def _var_jvp(ts: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, 
     return divided(add(total, total), _freedom(x._spec.shape, axes, correction))
 
 
+def _real_infer(name: str, x: Spec) -> Spec:
+    check_kind(name, x.dtype, "f")
+    return x
+
+
 def _std_slope_kernel(x: Any, axes: tuple[int, ...], correction: float) -> Any:
     z = _centered(x, axes)
     biggest = np.max(np.abs(z), axis=axes, keepdims=True, initial=0)
@@ -146,7 +151,7 @@ def _std_bend(u: Any, _: Any, x: Any, axes: tuple[int, ...], correction: float) 
 
 
 STD_SLOPE: Primitive = Primitive(
-    "std_slope", lambda x, axes, correction: _centre_infer(x, axes), _std_slope_kernel, vjp=_std_bend,
+    "std_slope", lambda x, axes, correction: _real_infer("std_slope", x), _std_slope_kernel, vjp=_std_bend,
     jvp=lambda ts, y, x, axes, correction: _std_bend(ts[0], y, x, axes, correction)[0], batch=shifted(lambda: STD_SLOPE),
     oracle=lambda x, axes, correction: (x - np.mean(x, axis=axes, keepdims=True)) / (
         (x.shape[axes[0]] - correction) * np.std(x, axis=axes, ddof=correction, keepdims=True)),

@@ -377,7 +377,8 @@ def _step(trace: Trace, key: Any, op: Any, args: Any, out: Any) -> Node:
 def _replayed(traced: Traced, tensors: Any) -> list[Any]:
     """Operation by operation, since it holds gradients of its own that close over its tensors."""
     env: Any = {at: (tensors[k], False) for k, at in enumerate(traced.places)}
-    _batch.replay(traced.scratch, None, env, None, traced.wanted)
+    with _batch.resuming:                                # no other thread may be in the middle of a gradient of it
+        _batch.replay(traced.scratch, None, env, None, traced.wanted)
     return [env[k][0] for k in traced.wanted]
 
 

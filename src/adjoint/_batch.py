@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import _derive
+from ._cotangents import dense, fit
 from ._dtypes import as_dtype, float32
 from ._errors import NotSupportedError
 from ._graph import Node, Op, Primitive, Spec, spec
@@ -394,7 +395,7 @@ def _map_vjp(g: Any, y: Any, *xs: Any, op: Op, flags: tuple[bool, ...], size: in
         ins = tuple(it)
         pulled = _derive.pull(op, tuple(inner) if several else inner[0], tuple(outs) if several else outs[0], ins,
                               [_derive.is_differentiable(x._spec) for x in ins])
-        return [None if p is None else _derive.fit(_derive.dense(p), x._spec) for p, x in zip(pulled, ins)]
+        return [None if p is None else fit(dense(p), x._spec) for p, x in zip(pulled, ins)]
 
     got = on_examples(one, [gs[k] for k in given] + ys + list(xs), [True] * (len(given) + len(ys)) + list(flags), size)
     return tuple([None if p is None else _full(p, size) for p in got])

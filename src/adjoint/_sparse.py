@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ._derive import Sparse, rules
+from ._cotangents import Sparse, rules
 from ._dtypes import DType
 from ._graph import Op
 from ._tensor import Shape, Tensor

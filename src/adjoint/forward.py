@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import _batch, _derive, _nest
+from ._cotangents import accumulate
 from ._errors import DtypeError, ShapeError, TapeError, complain
 from ._tensor import Value
 from ._trace import Trace, local, place
@@ -86,7 +87,7 @@ class ForwardAccumulator:
         for p, t in zip(self._primals, self._tangents):
             self._tape.watch(p)
             at = self._tape._watched[-1]
-            self._tans[at] = _derive.accumulate(self._tans.get(at), t)
+            self._tans[at] = accumulate(self._tans.get(at), t)
         return self
 
     def __exit__(self, *_: object) -> None:

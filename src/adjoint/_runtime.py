@@ -124,6 +124,8 @@ def settle(trace: Trace) -> None:
                 variable._value = new._value
             else:
                 lost = trace.failures[new._idx]          # the variable stays as it was
+    if past is not None:
+        past.fill(trace)
     trace.closed = True
     if wanting:
         trace.nodes()

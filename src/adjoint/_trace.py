@@ -104,35 +104,55 @@ class Trace:
 
 
 class Past:
-    """What remains of a trace for explanations when its values are let go: structure, lines, and weakly whose the inputs were."""
+    """What remains of a trace for explanations when its values are let go: structure, lines, and weakly whose the inputs were.
 
-    __slots__ = ("__weakref__", "assigned", "grads", "lines", "links", "node", "owners", "pulls", "reads")
+    It is filled when the trace is settled, or when it is asked before.
+    """
+
+    __slots__ = ("__weakref__", "_node", "_of", "_owners", "_reads", "assigned", "grads", "lines", "links", "pulls")
+    _node: Node
+    _owners: list[Any]
+    _reads: dict[int, Any]
 
     def __init__(self, trace: Trace) -> None:
         self.lines, self.pulls, self.grads = trace.lines, trace.pulls, trace.grads
         self.assigned: list[tuple[int, Any]] = []        # place -> the variable it was assigned to
         self.links: dict[int, Any] = {}                  # number of an input -> its origin in an earlier trace
-        self.owners: list[Any] = []
-        self.update(trace)
+        self._of = ref(trace)
+        if trace.closed:
+            self.fill(trace)
 
-    def update(self, trace: Trace) -> None:
-        self.node = trace.node
-        owners = trace.owners
-        known = len(self.owners)
-        if known > len(owners):                          # some were taken back
-            self.owners, known = [], 0
-        if known < len(owners):
-            self.owners.extend([o if o is None else ref(o) for o in owners[known:]])
-        self.reads = {k: ref(v) for k, v in trace.reads.items()} if trace.reads else _NOTHING
+    def fill(self, trace: Trace) -> None:
+        self._node = trace.node
+        self._owners = [o if o is None else ref(o) for o in trace.owners]
+        self._reads = {k: ref(v) for k, v in trace.reads.items()}
+
+    def _now(self) -> None:
+        trace = self._of()
+        if trace is not None and not trace.closed:
+            self.fill(trace)
+
+    @property
+    def node(self) -> Node:
+        self._now()
+        return self._node
+
+    @property
+    def owners(self) -> list[Any]:
+        self._now()
+        return self._owners
+
+    @property
+    def reads(self) -> dict[int, Any]:
+        self._now()
+        return self._reads
 
 
 def remember(trace: Trace) -> Past:
-    """The trace's Past, brought up to date."""
+    """The trace's Past."""
     past = trace.past
     if past is None:
         past = trace.past = Past(trace)
-    elif not trace.closed:
-        past.update(trace)
     return past
 
 

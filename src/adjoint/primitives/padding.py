@@ -9,7 +9,7 @@ import numpy as np
 from .. import _dtypes
 from .._dtypes import DType, as_dtype
 from .._errors import NotSupportedError, ShapeError, complain
-from .._graph import Primitive, Shape, Spec, spec
+from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import record
 from ._make import normalize_axis
@@ -178,6 +178,14 @@ ONE_HOT = Primitive(
     doc="Indices as rows that hold one value at the index and another elsewhere.")
 
 
+@lru_cache(1024)
+def _plain_one_hot(depth: int, axis: int | None, ndim: int, dtype: DType) -> Op:
+    if depth < 0:
+        raise ShapeError(complain("one_hot", "depth", "not negative", depth))
+    k = normalize_axis("one_hot", -1 if axis is None else axis, ndim + 1)
+    return ONE_HOT.op(depth=depth, axis=k, on=1, off=0, dtype=dtype)
+
+
 def one_hot(indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: int | None = None,
             dtype: Any = None, name: str | None = None) -> Any:
     """Rows of length ``depth`` with ``on_value`` at the index and ``off_value`` elsewhere.
@@ -193,6 +201,8 @@ def one_hot(indices: Any, depth: Any, on_value: Any = None, off_value: Any = Non
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
     idx = index_tensor("one_hot", indices)
+    if on_value is None and off_value is None and depth.__class__ is int and (dtype is None or dtype.__class__ is DType):
+        return record(_plain_one_hot(depth, axis, idx._spec.ndim, dtype or _dtypes.DEFAULT_FLOAT), idx)
     n = int(depth)
     if n < 0:
         raise ShapeError(complain("one_hot", "depth", "not negative", n))

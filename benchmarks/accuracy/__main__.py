@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,8 @@ PEERS = ("tensorflow", "torch", "jax")
 
 
 def interpreter(library: str, given: dict[str, str]) -> str | None:
-    """Where a peer is installed: as told, under /opt/peers, or beside adjoint."""
-    for python in (given.get(library), f"/opt/peers/{library}/bin/python", sys.executable):
+    """Where a peer is installed: as told, under $ADJOINT_PEERS, or beside adjoint."""
+    for python in (given.get(library), os.path.join(os.environ.get("ADJOINT_PEERS", ""), library, "bin", "python"), sys.executable):
         if python and shutil.which(python) and not subprocess.run(
                 [python, "-c", f"import importlib.util, sys; sys.exit(importlib.util.find_spec({library!r}) is None)"],
                 check=False).returncode:

@@ -19,7 +19,8 @@ PEERS = ("tensorflow", "torch", "jax")
 
 def interpreter(library: str, given: dict[str, str]) -> str | None:
     """Where a peer is installed: as told, under $ADJOINT_PEERS, or beside adjoint."""
-    for python in (given.get(library), os.path.join(os.environ.get("ADJOINT_PEERS", ""), library, "bin", "python"), sys.executable):
+    installed = os.path.join(os.environ.get("ADJOINT_PEERS", ""), library, "bin", "python")
+    for python in (given.get(library), installed, sys.executable):
         if python and shutil.which(python) and not subprocess.run(
                 [python, "-c", f"import importlib.util, sys; sys.exit(importlib.util.find_spec({library!r}) is None)"],
                 check=False).returncode:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import adjoint as ad
@@ -77,6 +77,8 @@ def test_a_small_bound_on_pending_operations_changes_nothing(program: list[tuple
 @settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(programs())
 def test_gradients_are_those_of_differences(program: list[tuple[int, int, int, bool]]) -> None:
+    kinked = {len(UNARY) - 1, len(UNARY) + 3}            # where and maximum: a difference may straddle a kink
+    assume(all(op not in kinked for op, *_ in program))
     rng = np.random.default_rng(0)
     x0, v0, d = (rng.normal(size=(2, 3)) for _ in range(3))
 
@@ -86,6 +88,4 @@ def test_gradients_are_those_of_differences(program: list[tuple[int, int, int, b
     x, v = ad.Tensor(x0), ad.Variable(v0)
     first = gradients(program, x, v, True)[1]
     numeric = (loss(1e-5) - loss(-1e-5)) / 2e-5
-    if any(op == len(UNARY) + 3 or op == len(UNARY) - 1 for op, *_ in program):
-        return                                           # kinks: the difference may straddle one
     assert float(np.sum(first * d)) == pytest.approx(numeric, rel=1e-5, abs=1e-7)

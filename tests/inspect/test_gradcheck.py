@@ -105,8 +105,32 @@ def test_what_cannot_be_checked() -> None:
         ad.check_gradients(lambda x: x, 1.0, order=3)
     with pytest.raises(TypeError, match="what f returns"):
         ad.check_gradients(lambda x: 1, 1.0)
-    with pytest.raises(NotImplementedError, match="complex"):
-        ad.check_gradients(lambda x: x, 1j)
+    with pytest.raises(TypeError, match="an argument"):
+        ad.check_gradients(lambda x: x, "1j")
+
+
+@pytest.mark.parametrize("f", [
+    lambda z: ad.exp(z) * z, lambda z: ad.sqrt(z), lambda z: ad.conj(z) * z, lambda z: ad.sum(ad.abs(z) ** 2),
+    lambda z: [ad.real(z) * 2.0, z / (1.0 + z)],
+])
+def test_complex_arguments_are_two_real_ones(f: Any) -> None:
+    z = np.array([0.7 - 0.4j, 1.5 + 0.3j])
+    report = ad.check_gradients(f, z)
+    assert report
+    assert report.checks[0].compared % 4 == 0
+    assert ad.check_gradients(lambda x, z: x * ad.sum(z * z), 1.5, z)
+
+
+def test_a_forgotten_conjugate_is_found() -> None:
+    @ad.custom_gradient
+    def square(z: Any) -> Any:
+        return z * z, lambda g: g * 2.0 * z              # must be conj(z)
+
+    report = ad.check_gradients(square, 1 + 2j, order=1)
+    worst = report.checks[0]
+    assert not report
+    assert worst.where == "the imaginary part of output by the real part of argument 0"
+    assert (round(worst.expected, 6), worst.found) == (4, -4)
 
 
 def test_assert_gradients() -> None:

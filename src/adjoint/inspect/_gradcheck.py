@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import _nest
-from .._errors import NotSupportedError, complain
+from .._errors import complain
+from .._graph import Spec
 from .._tensor import Value
 from ..forward import ForwardAccumulator
 from ..primitives.broadcast import sum as total_of
+from ..primitives.complex import conj
+from ..primitives.complex import real as real_of
 from ..primitives.convert import cast, convert
 from ..tape import GradientTape
 
@@ -114,30 +117,37 @@ class GradientReport:
 
 
 class _Problem:
-    """A function of flat float64 arrays, and its derivatives."""
+    """A function of flat float64 arrays, and its derivatives; a complex array is two, its real and its imaginary part."""
 
     def __init__(self, f: Any, args: tuple[Any, ...]) -> None:
         self.f, self.args = f, tuple([_numbers_as_array(a) for a in args])
         self.flat = _nest.flatten(self.args)
-        self.at: list[int] = []
+        self.at: list[int] = []                          # which of the flat arguments are differentiated by
+        self.slots: list[slice] = []                     # for each of these, its values
         self.values: list[Any] = []
+        self.names: list[str] = []
         for k, a in enumerate(self.flat):
             if isinstance(a, (str, bytes)) or a is None or callable(a) and not isinstance(a, Value):
                 continue
             array = np.asarray(a.numpy() if isinstance(a, Value) else a)
+            start = len(self.values)
             if array.dtype.kind == "c":
-                raise NotSupportedError("check_gradients: complex arguments; give real and imaginary part as two arguments")
-            if array.dtype.kind == "f" or array.dtype.name in ("bfloat16", "float16"):
-                self.at.append(k)
+                self.values += [np.array(array.real, np.float64), np.array(array.imag, np.float64)]
+                self.names += [f"the {part} part of argument {k}" for part in ("real", "imaginary")]
+            elif array.dtype.kind == "f" or array.dtype.name in ("bfloat16", "float16"):
                 self.values.append(np.array(array, np.float64))
+                self.names.append(f"argument {k}")
+            else:
+                continue
+            self.at.append(k)
+            self.slots.append(slice(start, len(self.values)))
         if not self.at:
-            raise TypeError(complain("check_gradients", "an argument", "floating", ", ".join(
+            raise TypeError(complain("check_gradients", "an argument", "floating or complex", ", ".join(
                 type(a).__name__ for a in self.flat) or "no argument", "write 3.0 instead of 3"))
-        self.names = [f"argument {k}" for k in self.at]
-        self.outputs: list[tuple[int, ...]] = []
+        self.outputs: list[tuple[str, tuple[int, ...]]] = []
 
     def tensors(self, values: list[Any]) -> list[Any]:
-        return [convert(v) for v in values]
+        return [convert(_whole(values[slot])) for slot in self.slots]
 
     def __call__(self, tensors: list[Any]) -> list[Any]:
         flat = list(self.flat)
@@ -145,16 +155,17 @@ class _Problem:
             flat[k] = t
         out = self.f(*_nest.pack(self.args, flat))
         found = [o for o in ([out] if isinstance(out, Value) else _nest.flatten(out)) if isinstance(o, Value)]
-        found = [o for o in found if o._spec.dtype.kind == "f"]
+        found = [o for o in found if o._spec.dtype.kind in "fc"]
         if not found:
-            raise TypeError(complain("check_gradients", "what f returns", "a floating tensor, or a nest of them", f"{out!r:.60}"))
+            raise TypeError(complain("check_gradients", "what f returns", "a floating or complex tensor, or a nest of them",
+                                     f"{out!r:.60}"))
         return found
 
     def value(self, values: list[Any]) -> Any:
         """All outputs in one float64 vector."""
         out = self(self.tensors(values))
-        self.outputs = [o._spec.shape for o in out]
-        return np.concatenate([np.asarray(o.numpy(), np.float64).reshape(-1) for o in out])
+        self.outputs = labelled([o._spec for o in out])
+        return numbers([o.numpy() for o in out])
 
     def moved(self, k: int, index: tuple[int, ...], by: float) -> Any:
         return self.value(_moved(self.values, k, index, by))
@@ -162,30 +173,49 @@ class _Problem:
     def cotangents(self, vector: Any, out: list[Any]) -> list[Any]:
         parts, start = [], 0
         for o in out:
-            parts.append(cast(convert(vector[start:start + o._spec.size].reshape(o._spec.shape)), o._spec.dtype))
-            start += o._spec.size
+            pieces = []
+            for _ in range(1 + (o._spec.dtype.kind == "c")):
+                pieces.append(vector[start:start + o._spec.size].reshape(o._spec.shape))
+                start += o._spec.size
+            parts.append(cast(convert(_whole(pieces)), o._spec.dtype))
         return parts
+
+    def parts(self, found: list[Any], values: list[Any]) -> list[Any]:
+        """Gradients by the tensors as gradients by the values: dL/dx + i dL/dy is both of them."""
+        made: list[Any] = []
+        for g, slot in zip(found, self.slots):
+            if g is None:
+                made += [np.zeros_like(v) for v in values[slot]]
+            else:
+                made += halves(convert(g).numpy())
+        return made
 
     def reverse(self, values: list[Any], vector: Any) -> list[Any]:
         xs = self.tensors(values)
         with GradientTape() as tape:
             tape.watch(xs)
             out = self(xs)
-        found = tape.gradient(out, xs, self.cotangents(vector, out))
-        return [np.zeros_like(v) if g is None else np.asarray(convert(g).numpy()) for g, v in zip(found, values)]
+        return self.parts(tape.gradient(out, xs, self.cotangents(vector, out)), values)
+
+    def direction(self, k: int, index: tuple[int, ...], values: list[Any]) -> tuple[int, Any]:
+        """Which tensor a value belongs to, and the tangent of that tensor that moves one element of it."""
+        n = next(n for n, slot in enumerate(self.slots) if slot.start <= k < slot.stop)
+        pieces = [np.zeros_like(v) for v in values[self.slots[n]]]
+        pieces[k - self.slots[n].start][index] = 1.0
+        return n, convert(_whole(pieces))
 
     def forward(self, values: list[Any], k: int, index: tuple[int, ...]) -> Any:
         xs = self.tensors(values)
-        with ForwardAccumulator(xs[k], convert(_basis(values[k], index))) as acc:
+        n, direction = self.direction(k, index, values)
+        with ForwardAccumulator(xs[n], direction) as acc:
             out = self(xs)
         found = [acc.jvp(o) for o in out]
-        return np.concatenate([np.zeros(o._spec.size) if t is None else np.asarray(t.numpy(), np.float64).reshape(-1)
-                               for t, o in zip(found, out)])
+        return numbers([np.zeros(o._spec.shape, o._spec.dtype.np) if t is None else t.numpy() for t, o in zip(found, out)])
 
     def second(self, values: list[Any], vector: Any, k: int, index: tuple[int, ...], forward: bool) -> list[Any]:
         """Row of the second derivative of <vector, f>: of its gradient in one direction."""
         xs = self.tensors(values)
-        direction = convert(_basis(values[k], index))
+        n, direction = self.direction(k, index, values)
 
         def gradient() -> list[Any]:
             with GradientTape() as inner:
@@ -194,31 +224,52 @@ class _Problem:
             return inner.gradient(out, xs, self.cotangents(vector, out))  # type: ignore[no-any-return]
 
         if forward:
-            with ForwardAccumulator(xs[k], direction) as acc:
+            with ForwardAccumulator(xs[n], direction) as acc:
                 grads = gradient()
             found = [None if g is None else acc.jvp(convert(g)) for g in grads]
         else:
             with GradientTape() as outer:
                 outer.watch(xs)
-                mine = gradient()[k]
-                slope = None if mine is None else total_of(convert(mine) * direction)
+                mine = gradient()[n]
+                slope = None
+                if mine is not None:                     # Re <direction, gradient>
+                    slope = total_of(real_of(conj(direction) * convert(mine)))
             found = [None] * len(xs) if slope is None else outer.gradient(slope, xs)
-        return [np.zeros_like(v) if h is None else np.asarray(convert(h).numpy()) for h, v in zip(found, values)]
+        return self.parts(found, values)
+
+
+def _whole(parts: list[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
+
+
+def halves(array: Any) -> list[Any]:
+    """An array as float64; a complex one as its real and its imaginary part."""
+    a = np.asarray(array)
+    return [np.asarray(part, np.float64) for part in ((a.real, a.imag) if a.dtype.kind == "c" else (a,))]
+
+
+def numbers(arrays: list[Any]) -> Any:
+    """Everything in one float64 vector."""
+    return np.concatenate([part.reshape(-1) for a in arrays for part in halves(a)])
+
+
+def labelled(specs: list[Spec]) -> list[tuple[str, tuple[int, ...]]]:
+    """A name and the shape for each part of some outputs."""
+    found = []
+    for n, s in enumerate(specs):
+        name = "output" if len(specs) == 1 else f"output {n}"
+        found += [(part + name, s.shape) for part in (
+            ("the real part of ", "the imaginary part of ") if s.dtype.kind == "c" else ("",))]
+    return found
 
 
 def _numbers_as_array(a: Any) -> Any:
     """A (nested) list of Python numbers is one array; a list of tensors is a list."""
-    if isinstance(a, list) and a and all(isinstance(v, (int, float, list)) for v in a):
+    if isinstance(a, list) and a and all(isinstance(v, (int, float, complex, list)) for v in a):
         made = [_numbers_as_array(v) if isinstance(v, list) else v for v in a]
-        if all(isinstance(v, (int, float, np.ndarray)) for v in made):
+        if all(isinstance(v, (int, float, complex, np.ndarray)) for v in made):
             return np.asarray(a)
     return a
-
-
-def _basis(like: Any, index: tuple[int, ...]) -> Any:
-    e = np.zeros_like(like)
-    e[index] = 1.0
-    return e
 
 
 def _moved(values: list[Any], k: int, index: tuple[int, ...], by: float) -> list[Any]:
@@ -265,15 +316,16 @@ def check_gradients(f: Any, *args: Any, order: int = 2, rtol: float = 1e-6, atol
     """Compare the derivatives of ``f`` at ``args`` with differences, in float64.
 
     f      function of tensors (or nests of them) that returns a tensor or a nest of tensors, the same each time
-    args   its arguments; the floating ones are cast to float64 and differentiated by
+    args   its arguments; the floating ones are cast to float64 and differentiated by, the complex ones to complex128
     order  1, or 2 for second derivatives too
     rtol, atol  what is allowed: rtol |expected| + atol, beside what the differences themselves are uncertain by
     most   coordinates that are compared; a random choice of them where there are more
 
     Checks reverse mode, forward mode, and with order=2 reverse over reverse and forward over reverse. Returns a report
     that is true when all agree; it names the worst index with the expected and the found value. At a kink, where the
-    one-sided derivatives differ, any value between them is right. Raises TypeError when no argument is floating,
-    ValueError when f gives different values for the same arguments.
+    one-sided derivatives differ, any value between them is right. A complex argument z = x + iy counts as the two real
+    ones x and y, a complex result as its two parts: a gradient g by z is dL/dx + i dL/dy. Raises TypeError when no
+    argument is floating or complex, ValueError when f gives different values for the same arguments.
 
     >>> import adjoint as ad
     >>> print(ad.check_gradients(lambda x: x * ad.sin(x), ad.constant([1.0, 2.0]), order=1))
@@ -344,7 +396,7 @@ def check_gradients(f: Any, *args: Any, order: int = 2, rtol: float = 1e-6, atol
 
 def _second_order(problem: _Problem, values: list[Any], places: Any, rng: Any, report: GradientReport, rtol: float,
                   atol: float) -> None:
-    size = sum(int(np.prod(s)) for s in problem.outputs)
+    size = sum(int(np.prod(s)) for _, s in problem.outputs)
     vector = rng.uniform(0.5, 1.5, size=size)
     checks = {way: Check(f"second order, {'forward' if way else 'reverse'} over reverse") for way in (False, True)}
     if len(places) > 16:
@@ -373,15 +425,15 @@ def _subscript(index: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, index))}]" if index else ""
 
 
-def _labels(shapes: list[tuple[int, ...]]) -> Callable[[int], str]:
+def _labels(outputs: list[tuple[str, tuple[int, ...]]]) -> Callable[[int], str]:
     starts, start = [], 0
-    for s in shapes:
+    for _, s in outputs:
         starts.append(start)
         start += int(np.prod(s))
 
     def label(o: int) -> str:
-        n = max(k for k, s in enumerate(starts) if s <= o and int(np.prod(shapes[k])))
-        index = tuple(int(v) for v in np.unravel_index(int(o) - starts[n], shapes[n])) if shapes[n] else ()
-        return ("output" if len(shapes) == 1 else f"output {n}") + _subscript(index)
+        n = max(k for k, s in enumerate(starts) if s <= o and int(np.prod(outputs[k][1])))
+        name, shape = outputs[n]
+        return name + _subscript(tuple(int(v) for v in np.unravel_index(int(o) - starts[n], shape)) if shape else ())
 
     return label

@@ -60,6 +60,12 @@ class Primitive:
     linear     the inputs in which the primitive is linear with the others held fixed
     joint      linear in all of ``linear`` together (concat), not one at a time (matmul)
     lower      (scalar, *xs, **params) -> expression in the scalar vocabulary; absent: the kernel is a step of its own
+    expand     (*xs, **params) -> the same result (or tuple of results) recorded in simpler operations, for the engines that
+               compile loops; None where these inputs are better left to the kernel
+    view       (array, **params) -> a NumPy view that is the result, where there is one without a copy (else it raises); it
+               may look at shape and strides, never at elements
+    product    (*specs, **params) -> labels of the axes of two operands and of the result, where it is the sum of products over
+               the labels that the result does not have (else None)
     batch      (args, axes, **params) -> (result, axis): the rule for vmap; elementwise primitives need none
     domain     for tests: one (low, high) an input
     cases      for tests: callables (rng) -> (arrays, params)
@@ -67,8 +73,8 @@ class Primitive:
     """
 
     __slots__ = (
-        "_ops", "batch", "cases", "doc", "domain", "elementwise", "infer", "joint", "jvp", "kernel", "linear", "lower", "lowered",
-        "module", "name", "oracle", "partials", "pure", "vjp",
+        "_ops", "batch", "cases", "doc", "domain", "elementwise", "expand", "infer", "joint", "jvp", "kernel", "linear", "lower",
+        "lowered", "module", "name", "oracle", "partials", "product", "pure", "view", "vjp",
     )
 
     def __init__(
@@ -83,6 +89,9 @@ class Primitive:
         linear: tuple[int, ...] = (),
         joint: bool = False,
         lower: Callable[..., Any] | None = None,
+        expand: Callable[..., Any] | None = None,
+        view: Callable[..., Any] | None = None,
+        product: Callable[..., Any] | None = None,
         batch: Callable[..., Any] | None = None,
         elementwise: bool = False,
         pure: bool = True,
@@ -95,7 +104,8 @@ class Primitive:
             raise AdjointError(f"a primitive named {name!r} exists already")
         self.name, self.infer, self.kernel = name, infer, kernel
         self.partials, self.vjp, self.jvp, self.linear, self.joint = partials, vjp, jvp, linear, joint
-        self.lower, self.batch, self.elementwise, self.pure = lower, batch, elementwise, pure
+        self.lower, self.expand, self.view, self.product = lower, expand, view, product
+        self.batch, self.elementwise, self.pure = batch, elementwise, pure
         self.lowered = kernel                            # what a compiled form stands for: another kernel is called
         self.domain, self.cases, self.oracle, self.doc = domain, cases, oracle, doc
         self.module = kernel.__module__ if kernel is not None else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from .._errors import AdjointError
 from ..plan.program import Instr, Program
 from .basic import drop_dead, drop_reads, merge_same, simplify
+from .expand import expand
 from .rewrites import repair_formulas
 
 PASSES: list[tuple[str, Callable[[Program], Program]]] = [
@@ -15,11 +16,26 @@ PASSES: list[tuple[str, Callable[[Program], Program]]] = [
     ("repair formulas", repair_formulas),
     ("drop dead operations", drop_dead),
 ]
+FOR_LOOPS: list[tuple[str, Callable[[Program], Program]]] = [
+    ("expand", expand),
+    ("merge equal operations", merge_same),
+    ("simplify", simplify),
+    ("drop dead operations", drop_dead),
+]
 
 
 def optimize(program: Program, check: bool = False) -> Program:
     """Run every pass in order; with ``check`` re-infer every spec after each."""
-    for name, rewrite in PASSES:
+    return _run(PASSES, program, check)
+
+
+def for_loops(program: Program, check: bool = False) -> Program:
+    """An optimized program in operations that an engine makes loops of."""
+    return _run(FOR_LOOPS, program, check)
+
+
+def _run(passes: list[tuple[str, Callable[[Program], Program]]], program: Program, check: bool) -> Program:
+    for name, rewrite in passes:
         program = rewrite(program)
         if check:
             verify(program, name)
@@ -44,4 +60,4 @@ def verify(program: Program, after: str) -> None:
         raise AdjointError(f"after pass {after!r}: output %{missing[0]} is never computed")
 
 
-__all__ = ["PASSES", "Instr", "optimize", "verify"]
+__all__ = ["FOR_LOOPS", "PASSES", "Instr", "for_loops", "optimize", "verify"]

@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import AxisError, DtypeError, IndexingError, ShapeError, complain
+from .._errors import AxisError, DtypeError, ShapeError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import hooks, record
+from . import _rows
 from ._binary import BINARY
 from ._curves import F64, doubled, scipy_special
 from ._make import check_kind, normalize_axes
@@ -251,17 +252,8 @@ def _cross_entropy_kernel(labels: Any, x: Any, axes: tuple[int, ...]) -> Any:
     return loss.astype(x.dtype, copy=False).reshape(row.lay.out)
 
 
-def _checked(labels: Any, classes: int) -> Any:
-    flat = labels.reshape(-1)
-    if flat.size and not np.maximum.reduce(flat.astype(np.uint64)) < classes:    # a negative label wraps around
-        bad = flat[(flat < 0) | (flat >= classes)][0]
-        raise IndexingError(complain("sparse_softmax_cross_entropy_with_logits", "labels",
-                                     f"in [0, {classes}), the number of classes", int(bad)))
-    return flat.astype(np.intp, copy=False)
-
-
 def _sparse_kernel(labels: Any, x: Any) -> Any:
-    flat = _checked(labels, x.shape[-1])
+    flat = _rows.checked(labels.reshape(-1), x.shape[-1]).astype(np.intp, copy=False)
     if flat.size == 0:
         return np.zeros(labels.shape, x.dtype)
     row = _finished(x, (x.ndim - 1,))
@@ -273,7 +265,7 @@ def _sparse_kernel(labels: Any, x: Any) -> Any:
 
 
 def _sparse_slope_kernel(labels: Any, x: Any) -> Any:
-    flat = _checked(labels, x.shape[-1])
+    flat = _rows.checked(labels.reshape(-1), x.shape[-1]).astype(np.intp, copy=False)
     if flat.size == 0:
         return x
     short = _short(x, (x.ndim - 1,))
@@ -361,12 +353,14 @@ def _total(x: Any, axes: tuple[int, ...]) -> Any:
 SOFTMAX = _make(
     "softmax", 1, _softmax_kernel, vjp=lambda g, y, x, axes: (_spread(x, g, axes),),
     jvp=lambda ts, y, x, axes: _spread(x, ts[0], axes),
-    oracle=lambda x, axes: scipy_special().softmax(x, axis=axes), doc="exp(x) / sum(exp(x)) along axes.")
+    oracle=lambda x, axes: scipy_special().softmax(x, axis=axes), expand=_rows.softmax,
+    doc="exp(x) / sum(exp(x)) along axes.")
 
 LOG_SOFTMAX = _make(
     "log_softmax", 1, _log_softmax_kernel, vjp=lambda g, y, x, axes: (_rest(x, g, axes),),
     jvp=lambda ts, y, x, axes: _centre(x, ts[0], axes),
-    oracle=lambda x, axes: scipy_special().log_softmax(x, axis=axes), doc="The logarithm of softmax.")
+    oracle=lambda x, axes: scipy_special().log_softmax(x, axis=axes), expand=_rows.log_softmax,
+    doc="The logarithm of softmax.")
 
 LOGSUMEXP = _make(
     "logsumexp", 1, _logsumexp_kernel,
@@ -378,6 +372,7 @@ LOGSUMEXP = _make(
     jvp=lambda ts, y, x, axes, keepdims: sum(multiply(record(SOFTMAX.op(axes=axes), x), ts[0]), axes,
                                              keepdims=keepdims),
     oracle=lambda x, axes, keepdims: scipy_special().logsumexp(x, axis=axes, keepdims=keepdims),
+    expand=_rows.logsumexp,
     doc="log(sum(exp(x))) along axes.")
 
 SPREAD = _make(
@@ -385,7 +380,7 @@ SPREAD = _make(
     vjp=lambda u, y, x, g, axes: (_bend(x, u, g, axes), _spread(x, u, axes)),
     jvp=lambda ts, y, x, g, axes: _plus(None if ts[0] is None else _bend(x, ts[0], g, axes),
                                         None if ts[1] is None else _spread(x, ts[1], axes)),
-    doc="p (g - <p, g>) with p = softmax(x).")
+    expand=_rows.spread, doc="p (g - <p, g>) with p = softmax(x).")
 
 CENTRE = _make(
     "softmax_centre", 2, _centre_kernel,
@@ -394,7 +389,7 @@ CENTRE = _make(
         None if ts[0] is None else broadcast_to(
             negative(_total(multiply(_spread(x, g, axes), ts[0]), axes)), x._spec.shape),
         None if ts[1] is None else _centre(x, ts[1], axes)),
-    doc="g - <p, g> with p = softmax(x).")
+    expand=_rows.centre, doc="g - <p, g> with p = softmax(x).")
 
 REST = _make(
     "softmax_rest", 2, _rest_kernel,
@@ -402,7 +397,7 @@ REST = _make(
     jvp=lambda ts, y, x, g, axes: _plus(
         None if ts[0] is None else negative(multiply(_spread(x, ts[0], axes), _total(g, axes))),
         None if ts[1] is None else _rest(x, ts[1], axes)),
-    doc="g - p sum(g) with p = softmax(x).")
+    expand=_rows.rest, doc="g - p sum(g) with p = softmax(x).")
 
 
 def _spread(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
@@ -445,7 +440,7 @@ def _cross_entropy_jvp(ts: Any, y: Any, labels: Any, x: Any, axes: tuple[int, ..
 CROSS_ENTROPY = _make(
     "softmax_cross_entropy", 2, _cross_entropy_kernel, infer=_cross_entropy_infer, vjp=_cross_entropy_vjp,
     jvp=_cross_entropy_jvp, oracle=lambda z, x, axes: -np.sum(z * scipy_special().log_softmax(x, axis=axes), axis=axes),
-    doc="-sum(labels * log_softmax(logits)) along axes.")
+    expand=_rows.cross_entropy, doc="-sum(labels * log_softmax(logits)) along axes.")
 
 CROSS_ENTROPY_SLOPE = _make(
     "softmax_cross_entropy_slope", 2, _cross_entropy_slope_kernel,
@@ -453,7 +448,7 @@ CROSS_ENTROPY_SLOPE = _make(
     jvp=lambda ts, y, z, x, axes: _plus(
         None if ts[0] is None else negative(_rest(x, ts[0], axes)),
         None if ts[1] is None else multiply(_spread(x, ts[1], axes), _total(z, axes))),
-    doc="softmax(logits) sum(labels) - labels.")
+    expand=lambda z, x, axes: _rows.slope(x, z, axes), doc="softmax(logits) sum(labels) - labels.")
 
 
 def _sparse_infer(labels: Spec, x: Spec) -> Spec:
@@ -477,14 +472,14 @@ SPARSE = _make(
     vjp=lambda g, y, z, x: (None, multiply(restore(g, x._spec.shape, (x._spec.ndim - 1,), False),
                                            record(SPARSE_SLOPE.op(), z, x))),
     jvp=lambda ts, y, z, x: sum(multiply(ts[1], record(SPARSE_SLOPE.op(), z, x)), -1),
-    doc="-log_softmax(logits)[label] along the last axis.")
+    expand=_rows.sparse_cross_entropy, doc="-log_softmax(logits)[label] along the last axis.")
 
 SPARSE_SLOPE: Primitive = _make(
     "sparse_softmax_cross_entropy_slope", 2, _sparse_slope_kernel, cases=(_sparse_case,),
     infer=lambda z, x: (_sparse_infer(z, x), x)[1],
     vjp=lambda u, y, z, x: (None, _spread(x, u, (x._spec.ndim - 1,))),
     jvp=lambda ts, y, z, x: _spread(x, ts[1], (x._spec.ndim - 1,)),
-    doc="softmax(logits) - one_hot(labels).")
+    expand=_rows.sparse_slope, doc="softmax(logits) - one_hot(labels).")
 
 
 # --------------------------------------------------------------------------------------------------------------- public

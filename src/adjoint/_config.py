@@ -15,9 +15,15 @@ class Config:
     lines       whether a tape remembers the line of the user's program for each operation
     rewrites    whether formulas such as log(1 + exp(x)) are computed and differentiated as the function they are
     pending     operations after which a pending graph is settled by itself
+    threads     how many threads a large loop may use
+    cache       where compiled code is kept on disk: True (the platform's cache folder), a folder, or False (nowhere)
+    cache_limit bytes that it may take there; what was used least recently goes first
+    note        what could not be had (a compiler, a folder to keep code in), or ""
+
+    $ADJOINT_ENGINE, $ADJOINT_NUM_THREADS and $ADJOINT_CACHE_DIR (empty: no folder) set what they say at the start.
     """
 
-    __slots__ = ("_engine", "_rewrites", "changed", "lines", "note", "pending", "spelling", "threads")
+    __slots__ = ("_cache", "_engine", "_rewrites", "cache_limit", "changed", "lines", "note", "pending", "spelling", "threads")
 
     def __init__(self) -> None:
         self._engine = os.environ.get("ADJOINT_ENGINE", "auto")
@@ -27,7 +33,19 @@ class Config:
         self.lines = True
         self.pending = 65_536
         self.threads = int(os.environ.get("ADJOINT_NUM_THREADS", "0")) or (os.cpu_count() or 1)
+        self.cache = os.environ.get("ADJOINT_CACHE_DIR", True) or False
+        self.cache_limit = 256 * 1024 * 1024
         self.note = ""
+
+    @property
+    def cache(self) -> bool | str | os.PathLike[str]:
+        return self._cache
+
+    @cache.setter
+    def cache(self, value: bool | str | os.PathLike[str]) -> None:
+        if not isinstance(value, (bool, str, os.PathLike)) or value == "":
+            raise ValueError(f"config.cache: must be True, False or a folder, got {value!r}")
+        self._cache = value
 
     @property
     def engine(self) -> str:
@@ -51,7 +69,8 @@ class Config:
                 call()
 
     def __repr__(self) -> str:
-        rows = (f"{name}={getattr(self, name)!r}" for name in ("engine", "spelling", "lines", "rewrites", "pending", "threads"))
+        names = ("engine", "spelling", "lines", "rewrites", "pending", "threads", "cache", "cache_limit")
+        rows = (f"{name}={getattr(self, name)!r}" for name in names)
         return f"config({', '.join(rows)})"
 
 

@@ -3,12 +3,21 @@
 A compiled unit is a built-in function of CPython's fast calling convention. It gets the arrays themselves and reads
 their data pointers, so a call costs no conversion of arguments. It returns None, or False when an array is not as the
 code needs it or an element was refused; then nothing that it wrote counts.
+
+What knows of Python is one small native function that all units share. It checks the arguments against the unit's table
+and calls the unit. The unit's own code holds no address, so it can be kept on disk and used in another process.
 """
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
+import re
+import struct
+import sys
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +25,14 @@ import numpy as np
 
 from ..._errors import AdjointError
 from ..._graph import Spec
+from ..._version import __version__
+from . import cache, threads
 
 _METH_FASTCALL = 0x0080
+_KNOWN = 1024                                            # functions that are remembered when no plan uses them
+_SHELF = 64                                              # units that are freed together
+_ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")         # such code is of no use to another process
+_RECIPE = "passes 3, code 2, loops vectorised and interleaved"
 
 
 class Unavailable(AdjointError):
@@ -48,150 +63,280 @@ class _Layout:
                 or ctypes.c_float.from_address(id(number) + self.head).value != 0.75):
             raise Unavailable("NumPy's arrays are laid out differently here")
         self.type = self.head - 8
+        self.bytes = bytes.__basicsize__ - 1             # where a bytes object has its contents
+        table = _Table(b"contents")
+        if ctypes.string_at(id(table) + self.bytes, 8) != b"contents":
+            raise Unavailable("Python's bytes are laid out differently here")
 
 
 class _Method(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
 
 
+class _Table(bytes):
+    """What the shared function needs to know of a unit; also holds what must live as long as the unit does."""
+
+    method: _Method
+    engine: Any
+
+
+class Counts:
+    """What the compiler did so far in this process."""
+
+    __slots__ = ("compile_seconds", "compiled", "load_seconds", "loaded")
+
+    def __init__(self) -> None:
+        self.compiled = self.loaded = 0                  # units
+        self.compile_seconds = self.load_seconds = 0.0
+
+
 class Compiler:
     """One for the process."""
 
     def __init__(self) -> None:
+        begin = time.perf_counter()
         try:
+            import llvmlite
             import llvmlite.binding as llvm
         except ImportError as error:
             raise Unavailable(f"llvmlite is not installed ({error})") from error
         self.llvm = llvm
-        self.layout = _Layout()
+        self.layout = at = _Layout()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
+        threads.connect(llvm)
         self.triple = llvm.get_process_triple()
-        # Loops get all that the compiler has; long straight-line code is written out quickly.
-        self.machines = [llvm.Target.from_triple(self.triple).create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=n) for n in (3, 0)]
-        self.engines = [llvm.create_mcjit_compiler(llvm.parse_assembly(""), m) for m in self.machines]
+        self.cpu, self.features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        self.machines: dict[bool, Any] = {}              # made when something has to be compiled
         self.lock = threading.Lock()
-        self.known: dict[str, Callable[..., Any]] = {}
-        self.keep: list[Any] = []
-        self.incref, self.save, self.restore = [
-            ctypes.cast(f, ctypes.c_void_p).value for f in (
-                ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.PyEval_SaveThread, ctypes.pythonapi.PyEval_RestoreThread)]
+        self.known: OrderedDict[str, Callable[..., Any]] = OrderedDict()
+        self.counts = Counts()
+        self.symbols: dict[str, int] = {}
+        self.place = cache.Place("\n".join([
+            __version__, llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info)), self.triple, self.cpu, self.features,
+            str(sys.implementation.cache_tag), getattr(sys, "abiflags", ""), _RECIPE]))
+        self._shelf: Any = None
+        self._room = 0
         new = ctypes.pythonapi.PyCFunction_NewEx
         new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
-        self.new = new
+        self._new = new
+        incref, save, restore = [ctypes.cast(f, ctypes.c_void_p).value for f in (
+            ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.PyEval_SaveThread, ctypes.pythonapi.PyEval_RestoreThread)]
+        self._words = (id(None), id(False), id(np.ndarray), incref, save, restore)
+        address, self._entry_engine = self._load(
+            re.sub("BYTES|TYPE|DESCR|FLAGS|NDIM|DIMS", lambda m: str(getattr(at, m[0].lower())), _ENTRY), "@entry", "entry")
+        self._entry = address
+        self.counts.load_seconds = time.perf_counter() - begin
 
-    def optimize(self, text: str, quick: bool = False) -> Any:
-        """The module after LLVM's passes."""
-        llvm, machine, level = self.llvm, self.machines[quick], 1 if quick else 3
+    # ------------------------------------------------------------------------------------------------------ compiling
+
+    def _machine(self, quick: bool) -> Any:
+        if quick not in self.machines:
+            # Loops get the compiler's care; long straight-line code is written out quickly.
+            self.machines[quick] = self._target(0 if quick else 2)
+        return self.machines[quick]
+
+    def _target(self, level: int) -> Any:
+        return self.llvm.Target.from_triple(self.triple).create_target_machine(
+            cpu=self.cpu, features=self.features, opt=level)
+
+    def compile(self, text: str) -> bytes:
+        """Object code of a module."""
+        llvm = self.llvm
+        quick = "@piece" in text and "phi i64 [ 0," not in text   # no loop
+        machine, level = self._machine(quick), 1 if quick else 3
         module = llvm.parse_assembly(text)
         module.triple = self.triple
         module.data_layout = str(machine.target_data)
         options = llvm.create_pipeline_tuning_options(speed_level=level)
-        options.loop_vectorization = options.loop_interleaving = options.loop_unrolling = level > 1
-        options.slp_vectorization = False
+        options.loop_vectorization = options.loop_interleaving = level > 1
+        options.loop_unrolling = options.slp_vectorization = False     # unrolling takes a quarter of the time and gives none back
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
-        return module
+        return machine.emit_object(module)  # type: ignore[no-any-return]
+
+    def symbol(self, name: str, address: int) -> str:
+        """Make a foreign function known to compiled code, under this name in every process."""
+        if self.symbols.get(name) != address:
+            self.llvm.add_symbol(name, address)
+            self.symbols[name] = address
+        return name
+
+    def _load(self, text: str, marker: str, name: str) -> tuple[int, Any]:
+        """The address of the code, from disk or compiled, and what keeps it alive."""
+        key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        entry = f"{name}_{key}"
+        begin = time.perf_counter()
+        kept = _ADDRESS.search(text) is None
+        code = self.place.get(key) if kept else None
+        counts = self.counts
+        if code is None:
+            code = self.compile(text.replace(marker, f"@{entry}"))
+            if kept:
+                self.place.put(key, code)
+            counts.compiled += 1
+            loaded = time.perf_counter()
+            counts.compile_seconds += loaded - begin
+            begin = loaded
+        else:
+            counts.loaded += 1
+        if not self._room:
+            # Code is freed with its engine: one for some dozens of units, which goes when none of them is used any more.
+            self._shelf = self.llvm.create_mcjit_compiler(self.llvm.parse_assembly(""), self._target(2))
+            self._room = _SHELF
+        self._room -= 1
+        engine = self._shelf
+        engine.add_object_file(self.llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        address = engine.get_function_address(entry)
+        counts.load_seconds += time.perf_counter() - begin
+        return address, engine
 
     def function(self, name: str, text: str) -> Callable[..., Any]:
-        """The compiled entry point ``name`` of the module ``text``, in which NAME stands for a name of its own."""
-        key = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        """The function for a module that was begun by ``entry``; NAME in it stands for a name of its own."""
         with self.lock:
-            found = self.known.get(key)
-            if found is None:
-                entry = f"{name}_{key}"
-                quick = "@piece" in text and "phi i64 [ 0," not in text   # no loop
-                engine = self.engines[quick]
-                engine.add_module(self.optimize(text.replace("@NAME", f"@{entry}"), quick))
-                engine.finalize_object()
-                method = _Method(entry.encode(), engine.get_function_address(entry), _METH_FASTCALL, None)
-                self.keep.append(method)
-                found = self.known[key] = self.new(ctypes.addressof(method), None, None)
-        return found  # type: ignore[no-any-return]
+            found = self.known.get(text)
+            if found is not None:
+                self.known.move_to_end(text)
+                return found
+            address, engine = self._load(text, "@NAME", name)
+            head = json.loads(text[2:text.index("\n")])
+            rows = [(0,) if given is None else (id(np.dtype(given[0])), len(given[1]), *given[1]) for given in head["takes"]]
+            words = [address, len(rows), head["total"], head["long"], *self._words, *[w for row in rows for w in row]]
+            table = _Table(struct.pack(f"={len(words)}Q", *words))
+            table.method = _Method(name.encode(), self._entry, _METH_FASTCALL, None)
+            table.engine = engine
+            found = self._new(ctypes.addressof(table.method), id(table), None)
+            self.known[text] = found
+            if len(self.known) > _KNOWN:
+                self.known.popitem(last=False)
+        return found
 
     def entry(self, body: str, args: list[tuple[Spec, bool]], results: int, scratch: bool, long: bool) -> str:
-        """The function that CPython calls. args: spec, and whether a NumPy scalar comes instead of an array.
+        """The beginning of a unit's module: what it takes, and the function that hands the pointers to ``@body``.
 
-        ``long``: worth letting other Python threads run meanwhile.
+        args: spec, and whether a NumPy scalar comes instead of an array. ``long``: worth letting other Python threads run
+        meanwhile. The text may call functions made known by ``symbol``, and must hold no addresses.
         """
         at = self.layout
-        lines = ["define ptr @NAME(ptr %self, ptr %args, i64 %n) {", "entry:"]
-        checks: list[str] = []
-        pointers: list[str] = []
-
-        def line(text: str) -> None:
-            lines.append("  " + text)
-
-        def check(name: str, text: str) -> None:
-            line(f"%{name} = {text}")
-            checks.append(f"%{name}")
-
-        def field(base: str, offset: int, kind: str, name: str) -> str:
-            line(f"%{name}.p = getelementptr i8, ptr {base}, i64 {offset}")
-            line(f"%{name} = load {kind}, ptr %{name}.p")
-            return f"%{name}"
-
         total = len(args) + results + scratch
+        takes = [None if number else [spec.dtype.name, spec.shape] for spec, number in args]
+        head = json.dumps({"takes": takes, "total": total, "long": int(long)})
+        lines = [f"; {head}", "define i32 @NAME(ptr %args) {", "entry:"]
         for k in range(total):
-            field("%args", 8 * k, "ptr", f"o{k}")
+            lines += [f"  %o{k}.p = getelementptr ptr, ptr %args, i64 {k}", f"  %o{k} = load ptr, ptr %o{k}.p"]
             if k < len(args) and args[k][1]:
-                line(f"%d{k} = getelementptr i8, ptr %o{k}, i64 {at.head}")
+                lines.append(f"  %d{k} = getelementptr i8, ptr %o{k}, i64 {at.head}")
             else:
-                field(f"%o{k}", at.data, "ptr", f"d{k}")
-            pointers.append(f"ptr %d{k}")
-        if not scratch:
-            pointers.append("ptr null")
-        for k, (spec, number) in enumerate(args):
-            if number:
-                continue
-            kind = field(f"%o{k}", at.type, "i64", f"ty{k}")
-            check(f"c{k}.t", f"icmp eq i64 {kind}, {id(np.ndarray)}")
-            descr = field(f"%o{k}", at.descr, "i64", f"de{k}")
-            check(f"c{k}.d", f"icmp eq i64 {descr}, {id(np.dtype(spec.dtype.np))}")
-            flags = field(f"%o{k}", at.flags, "i32", f"fl{k}")
-            line(f"%fm{k} = and i32 {flags}, 257")           # contiguous and aligned
-            check(f"c{k}.f", f"icmp eq i32 %fm{k}, 257")
-            ndim = field(f"%o{k}", at.ndim, "i32", f"nd{k}")
-            check(f"c{k}.n", f"icmp eq i32 {ndim}, {spec.ndim}")
-        sound = "true"
-        for n, c in enumerate(checks):
-            line(f"%s{n} = and i1 {sound}, {c}")
-            sound = f"%s{n}"
-        line(f"br i1 {sound}, label %shapes, label %bad")
-        lines.append("shapes:")
-        sound = "true"
-        for k, (spec, number) in enumerate(args):
-            if number or not spec.ndim:
-                continue
-            dims = field(f"%o{k}", at.dims, "ptr", f"di{k}")
-            for axis, n in enumerate(spec.shape):
-                size = field(dims, 8 * axis, "i64", f"di{k}.{axis}")
-                line(f"%e{k}.{axis} = icmp eq i64 {size}, {n}")
-                line(f"%g{k}.{axis} = and i1 {sound}, %e{k}.{axis}")
-                sound = f"%g{k}.{axis}"
-        line(f"br i1 {sound}, label %run, label %bad")
-        lines.append("run:")
-        if long:
-            line(f"%save = inttoptr i64 {self.save} to ptr")
-            line(f"%restore = inttoptr i64 {self.restore} to ptr")
-            line("%state = call ptr %save()")
-        line(f"%flag = call i32 @body({', '.join(pointers)})")
-        if long:
-            line("call void %restore(ptr %state)")
-        line("%fine = icmp eq i32 %flag, 0")
-        line(f"%answer = select i1 %fine, i64 {id(None)}, i64 {id(False)}")
-        line("br label %end")
-        lines.append("bad:")
-        line("br label %end")
-        lines.append("end:")
-        line(f"%word = phi i64 [ %answer, %run ], [ {id(False)}, %bad ]")
-        line("%result = inttoptr i64 %word to ptr")
-        line(f"%incref = inttoptr i64 {self.incref} to ptr")
-        line("call void %incref(ptr %result)")
-        line("ret ptr %result")
-        return "\n".join([*lines, "}", "", body])
+                lines += [f"  %d{k}.p = getelementptr i8, ptr %o{k}, i64 {at.data}", f"  %d{k} = load ptr, ptr %d{k}.p"]
+        pointers = [f"ptr %d{k}" for k in range(total)] + ([] if scratch else ["ptr null"])
+        lines += [f"  %flag = call i32 @body({', '.join(pointers)})", "  ret i32 %flag", "}", "", body]
+        return "\n".join(lines)
 
+
+# What Python calls. self is a unit's table: the unit's address, how many arrays it checks and takes in all, whether other
+# threads may run meanwhile, six addresses of Python's, and then what each array has to be: dtype, number of axes, their
+# sizes. A dtype of 0 stands for a NumPy scalar.
+_ENTRY = """
+define ptr @entry(ptr %self, ptr %args, i64 %n) {
+start:
+  %table = getelementptr i8, ptr %self, i64 BYTES
+  %unit = load ptr, ptr %table
+  %inputs.p = getelementptr i64, ptr %table, i64 1
+  %inputs = load i64, ptr %inputs.p
+  %total.p = getelementptr i64, ptr %table, i64 2
+  %total = load i64, ptr %total.p
+  %long.p = getelementptr i64, ptr %table, i64 3
+  %long = load i64, ptr %long.p
+  %none.p = getelementptr ptr, ptr %table, i64 4
+  %none = load ptr, ptr %none.p
+  %false.p = getelementptr ptr, ptr %table, i64 5
+  %false = load ptr, ptr %false.p
+  %type.p = getelementptr ptr, ptr %table, i64 6
+  %type = load ptr, ptr %type.p
+  %incref.p = getelementptr ptr, ptr %table, i64 7
+  %incref = load ptr, ptr %incref.p
+  %rows = getelementptr i64, ptr %table, i64 10
+  %counted = icmp eq i64 %n, %total
+  br i1 %counted, label %next, label %end
+next:
+  %k = phi i64 [ 0, %start ], [ %k.n, %number ], [ %k.n, %fits ]
+  %row = phi ptr [ %rows, %start ], [ %axis.row, %number ], [ %row.n, %fits ]
+  %done = icmp eq i64 %k, %inputs
+  br i1 %done, label %run, label %look
+look:
+  %k.n = add i64 %k, 1
+  %o.p = getelementptr ptr, ptr %args, i64 %k
+  %o = load ptr, ptr %o.p
+  %dtype = load ptr, ptr %row
+  %axis.row = getelementptr i64, ptr %row, i64 1
+  %scalar = icmp eq ptr %dtype, null
+  br i1 %scalar, label %number, label %array
+number:
+  br label %next
+array:
+  %o.type.p = getelementptr i8, ptr %o, i64 TYPE
+  %o.type = load ptr, ptr %o.type.p
+  %same.type = icmp eq ptr %o.type, %type
+  br i1 %same.type, label %inside, label %end
+inside:
+  %o.dtype.p = getelementptr i8, ptr %o, i64 DESCR
+  %o.dtype = load ptr, ptr %o.dtype.p
+  %same.dtype = icmp eq ptr %o.dtype, %dtype
+  %flags.p = getelementptr i8, ptr %o, i64 FLAGS
+  %flags = load i32, ptr %flags.p
+  %flags.and = and i32 %flags, 257
+  %tidy = icmp eq i32 %flags.and, 257
+  %o.ndim.p = getelementptr i8, ptr %o, i64 NDIM
+  %o.ndim = load i32, ptr %o.ndim.p
+  %o.axes = zext i32 %o.ndim to i64
+  %axes = load i64, ptr %axis.row
+  %same.axes = icmp eq i64 %o.axes, %axes
+  %dims.p = getelementptr i8, ptr %o, i64 DIMS
+  %dims = load ptr, ptr %dims.p
+  %good = and i1 %same.dtype, %tidy
+  %better = and i1 %good, %same.axes
+  br i1 %better, label %axis, label %end
+axis:
+  %a = phi i64 [ 0, %inside ], [ %a.n, %size ]
+  %a.n = add i64 %a, 1
+  %row.n = getelementptr i64, ptr %axis.row, i64 %a.n
+  %last = icmp eq i64 %a, %axes
+  br i1 %last, label %fits, label %size
+size:
+  %is.p = getelementptr i64, ptr %dims, i64 %a
+  %is = load i64, ptr %is.p
+  %must = load i64, ptr %row.n
+  %same = icmp eq i64 %is, %must
+  br i1 %same, label %axis, label %end
+fits:
+  br label %next
+run:
+  %short = icmp eq i64 %long, 0
+  br i1 %short, label %here, label %free
+here:
+  %flag.h = call i32 %unit(ptr %args)
+  br label %after
+free:
+  %save.p = getelementptr ptr, ptr %table, i64 8
+  %save = load ptr, ptr %save.p
+  %restore.p = getelementptr ptr, ptr %table, i64 9
+  %restore = load ptr, ptr %restore.p
+  %state = call ptr %save()
+  %flag.f = call i32 %unit(ptr %args)
+  call void %restore(ptr %state)
+  br label %after
+after:
+  %flag = phi i32 [ %flag.h, %here ], [ %flag.f, %free ]
+  %fine = icmp eq i32 %flag, 0
+  %answer = select i1 %fine, ptr %none, ptr %false
+  br label %end
+end:
+  %result = phi ptr [ %false, %start ], [ %false, %array ], [ %false, %inside ], [ %false, %size ], [ %answer, %after ]
+  call void %incref(ptr %result)
+  ret ptr %result
+}
+"""
 
 _MADE: list[Compiler | Unavailable] = []
 _LOCK = threading.Lock()
@@ -213,4 +358,4 @@ def compiler() -> Compiler:
     return made
 
 
-__all__ = ["Compiler", "Unavailable", "compiler"]
+__all__ = ["Compiler", "Counts", "Unavailable", "compiler"]

@@ -124,8 +124,17 @@ def _pair_case(sa: Shape, sb: Shape, ta: bool = False, tb: bool = False) -> Any:
     return lambda rng: ((rng.normal(size=sa), rng.normal(size=sb)), {"ta": ta, "tb": tb})
 
 
+def _matmul_labels(a: Spec, b: Spec, ta: bool, tb: bool) -> tuple[tuple[Any, ...], ...]:
+    def own(s: Spec, matrix: str, vector: str) -> tuple[Any, ...]:
+        return (*range(s.ndim - 2, 0, -1), *matrix) if s.ndim > 1 else tuple(vector)
+
+    first, second = own(a, "km" if ta else "mk", "k"), own(b, "nk" if tb else "kn", "k")
+    lead = max(a.ndim, b.ndim) - 2
+    return first, second, (*range(lead, 0, -1), *[c for c in "mn" if c in first or c in second])
+
+
 MATMUL = Primitive(
-    "matmul", _matmul_infer, _matmul_kernel, vjp=_matmul_vjp, linear=(0, 1), batch=_matmul_batch,
+    "matmul", _matmul_infer, _matmul_kernel, vjp=_matmul_vjp, linear=(0, 1), batch=_matmul_batch, product=_matmul_labels,
     oracle=lambda a, b, ta, tb: np.matmul(a.swapaxes(-1, -2) if ta else a, b.swapaxes(-1, -2) if tb else b),
     cases=(_pair_case((3, 2), (2, 4)), _pair_case((2, 3), (2, 4), True), _pair_case((3, 2), (4, 2), False, True),
            _pair_case((2, 3), (4, 2), True, True), _pair_case((3,), (3,)), _pair_case((3,), (2, 3, 2)),
@@ -449,6 +458,7 @@ def _einsum_case(equation: str, *shapes: Shape) -> Any:
 
 EINSUM = Primitive(
     "einsum", _einsum_infer, _einsum_kernel, vjp=_einsum_vjp, jvp=_einsum_jvp, batch=_einsum_batch,
+    product=lambda *specs, inputs, output: (*inputs, output) if len(specs) == 2 else None,
     oracle=lambda *xs, inputs, output: np.einsum(f"{','.join(inputs)}->{output}", *xs),
     cases=(_einsum_case("ij,jk->ik", (2, 3), (3, 4)), _einsum_case("bij,bkj->bki", (2, 2, 3), (2, 4, 3)),
            _einsum_case("iij->j", (2, 2, 3)), _einsum_case("ij->", (2, 3)), _einsum_case("i,ij,j->", (2,), (2, 3), (3,)),

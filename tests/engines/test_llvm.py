@@ -211,7 +211,7 @@ def test_one_loop_for_a_chain_and_its_gradient() -> None:
     (fused,) = seen
     (unit,) = fused.parts
     assert isinstance(unit, Unit)
-    assert len(unit.loops) == 1
+    assert [len(s.loops) for s in unit.stages] == [1]
     assert len(unit.args) == 1
     assert len(unit.results) == 2
 

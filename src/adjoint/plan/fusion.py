@@ -1,8 +1,9 @@
-"""Fusion: a program as loops over elements and steps of their own.
+"""Fusion: a program as units that are compiled whole, and steps of their own.
 
-Operations with a lowering are gathered in units. A unit is a list of loops, each with one iteration space; a loop holds
-elementwise operations of that shape and reductions of it. A value that only its own loop needs is never written out,
-and a result of one element is a plain variable of the unit. Everything else is a step: a call of the NumPy kernel.
+A unit is a list of stages. A stage is straight-line code on single numbers, a matrix product, or a nest: loops that run
+one after the other for each row of their common rows. A loop holds elementwise operations over one number of elements
+and reductions of it. A value that only its own loop needs is never written out; one that only its own nest needs is
+written to a buffer of one row. Everything else is a step: a call of the NumPy kernel.
 """
 from __future__ import annotations
 
@@ -11,44 +12,85 @@ from typing import Any
 
 from .._graph import Op, Shape, Spec
 from .._scalar import NAMES, Expr, Functions
+from .access import Strides, View, contiguous, finer, joined, prefixes, rowwise, seen, spread
 from .program import Instr, Program
 
 TYPES = NAMES
 REDUCTIONS = {"sum": "add", "mean": "mean", "max": "max", "min": "min"}
-VIEWS = frozenset({"reshape"})
 CONSTANTS = frozenset({"literal", "full"})
+_LOOK_BACK = 24                                          # stages that an operation may join
+
+
+class Access:
+    """What an operation of a loop reads: an array's strides along ``shape``, the operation's own space."""
+
+    __slots__ = ("base", "offset", "shape", "strides")
+
+    def __init__(self, base: int, shape: Shape, strides: Strides, offset: int) -> None:
+        self.base, self.shape, self.strides, self.offset = base, shape, strides, offset
 
 
 class Loop:
-    """Elementwise operations and reductions over one iteration space; () for straight-line code."""
+    """Elementwise operations and reductions over the same elements; ``shape`` (without axes of length 1) holds the axes that any
+    of them needs, () for straight-line code.
 
-    __slots__ = ("instrs", "shape")
+    reads    argument as given -> Access, for each instruction
+    reduced  reduction's result -> Access of where it is added up
+    """
+
+    __slots__ = ("instrs", "reads", "reduced", "shape")
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.instrs: list[Instr] = []
+        self.reads: dict[tuple[int, Shape], Access] = {}
+        self.reduced: dict[int, Access] = {}
+
+    def along(self, access: Access) -> Strides:
+        """The access's strides along the loop's axes."""
+        return finer(access.shape, access.strides, self.shape)
+
+
+class Nest:
+    """Loops that run one after the other for each of ``rows`` rows (1: one after the other as they are)."""
+
+    __slots__ = ("at", "choices", "loops")
+
+    def __init__(self) -> None:
+        self.loops: list[Loop] = []
+        self.at: dict[int, int] = {}                     # value -> number of the loop that makes it
+        self.choices: set[int] = set()                   # numbers of rows that would do
+
+    @property
+    def rows(self) -> int:
+        return max(self.choices) if len(self.loops) > 1 else 1
 
 
 class Unit:
     """What is compiled as one function.
 
-    args       values that come from outside
-    results    values that others need
-    loops      in order
-    made       value -> number of the loop that makes it
-    names      value -> the value whose memory it shares (reshape)
-    instrs     all of its operations, in the program's order
+    args     values that come from outside
+    results  values that others need
+    stages   in order: Loop with shape (), Nest, or Product
+    made     value -> number of the stage that makes it
+    views    value -> where in another's memory it lies
+    instrs   all of its operations, in the program's order
     """
 
-    __slots__ = ("args", "instrs", "loops", "made", "names", "results")
+    __slots__ = ("args", "instrs", "made", "results", "stages", "views")
 
     def __init__(self) -> None:
         self.instrs: list[Instr] = []
-        self.loops: list[Loop] = []
+        self.stages: list[Any] = []
         self.made: dict[int, int] = {}
-        self.names: dict[int, int] = {}
+        self.views: dict[int, View] = {}
         self.args: list[int] = []
         self.results: list[int] = []
+
+    @property
+    def names(self) -> dict[int, int]:
+        """View -> the value whose memory it shares."""
+        return {v: view.base for v, view in self.views.items()}
 
 
 class Fused:
@@ -71,8 +113,8 @@ def lowers(op: Op, types: tuple[str, ...], out: str) -> bool:
 
 
 def lower(s: Functions, op: Op, args: list[Expr], out: str) -> Expr:
-    """The operation on expressions."""
-    if op.prim.name == "broadcast_to":
+    """The operation on expressions; a view that has to be copied is its argument."""
+    if op.prim.view is not None:
         return args[0]
     result = op.prim.lower(s, *args, **op.params)  # type: ignore[misc]
     assert result.type == out
@@ -81,13 +123,13 @@ def lower(s: Functions, op: Op, args: list[Expr], out: str) -> Expr:
 
 def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
     """constant, view, reduction, point or step."""
-    name = instr.op.prim.name
-    if len(instr.outs) != 1 or instr.op.prim.kernel is not instr.op.prim.lowered:
+    prim = instr.op.prim
+    if len(instr.outs) != 1 or prim.kernel is not prim.lowered:
         return "step"
     out = specs[instr.outs[0]]
     if out.dtype.name not in TYPES or out.size == 0:
         return "step"
-    if name in CONSTANTS:
+    if prim.name in CONSTANTS:
         return "constant"
     types = []
     for a in instr.args:
@@ -96,20 +138,19 @@ def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
         if t is None or s.size == 0:
             return "step"
         types.append(t)
-    if name in VIEWS:
-        return "view"
-    if name in REDUCTIONS:
+    if prim.view is not None:
+        return "view" if len(types) == 1 else "step"
+    if prim.name in REDUCTIONS:
         return "reduction" if out.dtype is specs[instr.args[0]].dtype and out.dtype.kind in "iuf" else "step"
-    if name == "broadcast_to":
-        return "point"
-    if instr.op.prim.elementwise and lowers(instr.op, tuple(types), TYPES[out.dtype.name]):
+    if prim.elementwise and lowers(instr.op, tuple(types), TYPES[out.dtype.name]):
         return "point"
     return "step"
 
 
-def space(s: Spec) -> Shape:
-    """The iteration space of a value: one element needs no loop."""
-    return () if s.size == 1 else s.shape
+def space_of(instr: Instr, specs: dict[int, Spec]) -> Shape:
+    """What an operation goes over: its result, or what it reduces, or what it copies in another shape."""
+    whole = instr.op.prim.name in REDUCTIONS or instr.op.prim.view is not None
+    return specs[instr.args[0] if whole else instr.outs[0]].shape
 
 
 def fuse(program: Program) -> Fused:
@@ -158,6 +199,18 @@ def fuse(program: Program) -> Fused:
             units[level].instrs.append(instr)
             after_unit[instr.outs[0]] = level
 
+    views = {i.outs[0]: i for i, kind in zip(program.instrs, kinds) if kind == "view"}
+    for unit in units:                                   # a view costs nothing: each unit that reads one has it for itself
+        own = {i.outs[0] for i in unit.instrs}
+        more: dict[int, Instr] = {}
+        wanted = [a for i in unit.instrs for a in i.args]
+        while wanted:
+            a = wanted.pop()
+            if a in views and a not in own and a not in more:
+                more[a] = views[a]
+                wanted.append(views[a].args[0])
+        unit.instrs[:0] = [more[a] for a in sorted(more)]
+
     users: dict[int, set[int]] = {}                      # value -> levels of units that read it; -1: steps, outputs
     for level, unit in enumerate(units):
         for instr in unit.instrs:
@@ -172,60 +225,174 @@ def fuse(program: Program) -> Fused:
     parts: list[Unit | Instr] = []
     for level, unit in enumerate(units):
         if unit.instrs:
-            _arrange(unit, specs, constants, level, users)
+            _Arranger(unit, specs, constants).arrange(level, users)
             parts.append(unit)
         parts.extend(steps[level])
     return Fused(program, parts, constants)
 
 
-def _arrange(unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], level: int, users: dict[int, set[int]]) -> None:
-    """Put the operations of a unit into loops, and find what it takes and gives."""
-    made, names, loops = unit.made, unit.names, unit.loops
-    inside: set[int] = set()
-    reduced: set[int] = set()
-    args: dict[int, None] = {}
-    by_shape: dict[Shape, list[int]] = {}
-    for instr in unit.instrs:
-        out = instr.outs[0]
-        sources = [names.get(a, a) for a in instr.args]
-        for a in sources:
-            if a not in inside and a not in constants:
-                args[a] = None
-        if instr.op.prim.name in VIEWS:
-            if sources[0] in constants:
-                constants[out] = constants[sources[0]]
-            else:
-                names[out] = sources[0]
-            continue
+class _Arranger:
+    """Puts the operations of a unit into stages, and finds what it takes and gives."""
+
+    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any]) -> None:
+        self.unit, self.specs, self.constants = unit, specs, constants
+        self.late: set[int] = set()                      # reductions, complete when their loop (or row) is
+        self.whole: set[int] = set()                     # reductions across rows, complete after their stage
+        self.rows: dict[int, set[int]] = {}              # reduction -> numbers of rows in which it is complete by row
+        self.readers: dict[int, set[int]] = {}           # array from outside -> stages that read it
+
+    def arrange(self, level: int, users: dict[int, set[int]]) -> None:
+        unit = self.unit
+        args: dict[int, None] = {}
+        for instr in unit.instrs:
+            for a in instr.args:
+                base = unit.views[a].base if a in unit.views else a
+                if base not in unit.made and base not in self.constants:
+                    args[base] = None
+            if instr.op.prim.view is not None and self._view(instr):
+                continue
+            self._place(instr)
+        unit.args = list(args)
+        wanted: dict[int, None] = {}
+        for instr in unit.instrs:
+            out = instr.outs[0]
+            if users.get(out, set()) - {level} and out not in self.constants:
+                base = unit.views[out].base if out in unit.views else out
+                if base in unit.made:
+                    wanted[base] = None
+        unit.results = list(wanted)
+
+    def _view(self, instr: Instr) -> bool:
+        given, out = instr.args[0], instr.outs[0]
+        if given in self.constants:
+            self.constants[out] = self.constants[given]
+            return True
+        shape = self.specs[given].shape
+        known = self.unit.views.get(given)
+        view = View(given, contiguous(shape), 0) if known is None else known
+        found = seen(instr.op, shape, view.strides, view.offset)
+        if found is None:
+            return False
+        self.unit.views[out] = View(view.base, *found)
+        return True
+
+    def _access(self, given: int, space: Shape) -> Access:
+        view = self.unit.views.get(given)
+        shape = self.specs[given].shape
+        if view is None:
+            return Access(given, space, spread(shape, contiguous(shape), space), 0)
+        return Access(view.base, space, spread(shape, view.strides, space), view.offset)
+
+    def _place(self, instr: Instr) -> None:
+        unit, specs, out = self.unit, self.specs, instr.outs[0]
         reduction = instr.op.prim.name in REDUCTIONS
-        shape = space(specs[instr.args[0]] if reduction else specs[out])
+        space = space_of(instr, specs)
+        reads = [(a, self._access(a, space)) for a in instr.args if a not in self.constants]
+        single = all(n == 1 for n in space)
         need = 0
-        for given, a in zip(instr.args, sources):
-            if a in inside:
-                same = given == a and loops[made[a]].shape == shape and a not in reduced
-                need = max(need, made[a] + (0 if same else 1))
-        for k in by_shape.get(shape, ()):
-            if k >= need:
-                number = k
-                break
-        else:
-            number = len(loops)
-            loops.append(Loop(shape))
-            by_shape.setdefault(shape, []).append(number)
-        loops[number].instrs.append(instr)
-        made[out] = number
-        inside.add(out)
+        for _, access in reads:
+            b = access.base
+            if b in unit.made:
+                stage = unit.stages[unit.made[b]]
+                inside = stage.__class__ is Loop if single else stage.__class__ is Nest and b not in self.whole
+                need = max(need, unit.made[b] + (not inside))
+        target = None
         if reduction:
-            reduced.add(out)
-    unit.args = list(args)
-    wanted: dict[int, None] = {}
-    for instr in unit.instrs:
-        out = instr.outs[0]
-        if users.get(out, set()) - {level} and out not in constants:
-            source = names.get(out, out)
-            if source in inside:
-                wanted[source] = None
-    unit.results = list(wanted)
+            axes = instr.op.params["axes"]
+            kept = contiguous(tuple([1 if k in axes else n for k, n in enumerate(space)]))
+            target = Access(out, space, kept, 0)
+        stages = unit.stages
+        for q in range(max(need, len(stages) - _LOOK_BACK), len(stages)):
+            stage = stages[q]
+            if single and stage.__class__ is Loop:
+                stage.instrs.append(instr)
+                unit.made[out] = q
+                return
+            if not single and stage.__class__ is Nest and self._join(q, stage, instr, space, reads, target):
+                return
+        if single:
+            loop = Loop(())
+            loop.instrs.append(instr)
+            stages.append(loop)
+            unit.made[out] = len(stages) - 1
+            return
+        nest = Nest()
+        nest.choices = set(prefixes(space))
+        nest.loops.append(Loop(tuple([n for n in space if n != 1])))
+        stages.append(nest)
+        self._put(len(stages) - 1, nest, 0, instr, reads, target)
+
+    def _put(self, q: int, nest: Nest, k: int, instr: Instr, reads: list[tuple[int, Access]], target: Access | None) -> None:
+        out, loop = instr.outs[0], nest.loops[k]
+        loop.instrs.append(instr)
+        for a, access in reads:
+            loop.reads[a, access.shape] = access
+            if access.base not in self.unit.made and self.specs[access.base].size > 1:
+                self.readers.setdefault(access.base, set()).add(q)
+        self.unit.made[out] = q
+        nest.at[out] = k
+        if target is not None:
+            loop.reduced[out] = target
+            self.late.add(out)
+            sizes = [n for n in target.shape if n != 1]
+            strides = [s for n, s in zip(target.shape, target.strides) if n != 1]
+            total = self.specs[out].size
+            by_row = {r for r in prefixes(sizes) if total % r == 0 and rowwise(sizes, tuple(strides), 0, r, total // r)}
+            self.rows[out] = by_row
+            if not by_row:
+                self.whole.add(out)
+
+    def _join(self, q: int, nest: Nest, instr: Instr, space: Shape, reads: list[tuple[int, Access]],
+              target: Access | None) -> bool:
+        """Put the operation in a loop of the nest, or in a new one at its end, where that keeps every row to itself."""
+        unit, specs = self.unit, self.specs
+        count = 1
+        for n in space:
+            count *= n
+        first, choices = 0, nest.choices
+        related = False
+        for _, access in reads:
+            b = access.base
+            if unit.made.get(b) != q:
+                related = related or q in self.readers.get(b, ())
+                continue
+            related = True
+            same = b not in self.late and specs[b].size == count and access.offset == 0 and access.strides == contiguous(space)
+            first = max(first, nest.at[b] + (not same))
+            if not same:
+                sizes = [n for n in space if n != 1]
+                strides = tuple([s for n, s in zip(space, access.strides) if n != 1])
+                total = specs[b].size
+                choices = {r for r in choices if total % r == 0 and rowwise(sizes, strides, access.offset, r, total // r)}
+                if b in self.late:
+                    choices &= self.rows[b]
+        for k in range(first, len(nest.loops)):
+            loop = nest.loops[k]
+            if loop.shape and _size(loop.shape) == count:
+                shape = joined(loop.shape, space)
+                if shape is None:
+                    continue
+                if len(nest.loops) == 1:                 # all in one loop: any axis may be the rows' end
+                    choices = set(prefixes(shape))
+                if choices:
+                    loop.shape = shape
+                    nest.choices = choices
+                    self._put(q, nest, k, instr, reads, target)
+                    return True
+        choices = choices & set(prefixes(space))
+        if not related or not choices:
+            return False
+        nest.choices = choices
+        nest.loops.append(Loop(tuple([n for n in space if n != 1])))
+        self._put(q, nest, len(nest.loops) - 1, instr, reads, target)
+        return True
 
 
-__all__ = ["REDUCTIONS", "TYPES", "VIEWS", "Fused", "Loop", "Unit", "fuse", "lower", "space"]
+def _size(shape: Shape) -> int:
+    size = 1
+    for n in shape:
+        size *= n
+    return size
+
+
+__all__ = ["REDUCTIONS", "TYPES", "Access", "Fused", "Loop", "Nest", "Unit", "fuse", "lower", "space_of"]

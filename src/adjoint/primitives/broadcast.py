@@ -192,7 +192,7 @@ def _broadcast_batch(args: Any, axes: Any, shape: Shape) -> Any:
 
 
 BROADCAST: Primitive = Primitive(
-    "broadcast_to", lambda x, shape: spec(shape, x.dtype), _broadcast_kernel,
+    "broadcast_to", lambda x, shape: spec(shape, x.dtype), _broadcast_kernel, view=lambda x, shape: np.broadcast_to(x, shape),
     vjp=_broadcast_vjp, linear=(0,), batch=_broadcast_batch, oracle=lambda x, shape: np.broadcast_to(x, shape),
     cases=(lambda rng: ((rng.normal(size=(3, 1)),), {"shape": (2, 3, 4)}),
            lambda rng: ((rng.normal(size=()),), {"shape": (2, 1)})),

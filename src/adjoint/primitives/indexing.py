@@ -237,7 +237,7 @@ def _index_cases() -> tuple[Any, ...]:
 
 
 INDEX = Primitive(
-    "index", index_infer, _index_kernel, vjp=_index_vjp, linear=(0,), batch=_index_batch, cases=_index_cases(),
+    "index", index_infer, _index_kernel, view=lambda x, key: x[selector(key)], vjp=_index_vjp, linear=(0,), batch=_index_batch, cases=_index_cases(),
     oracle=lambda x, *idx, key: x[filled(key, idx)], doc="The part of a tensor that a key selects.")
 
 # --------------------------------------------------------------------------------------------- the transpose of indexing

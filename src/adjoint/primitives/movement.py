@@ -50,8 +50,14 @@ def _define(name: str, infer: Any, kernel: Any, vjp: Any, shift: Any, **more: An
 
 # -------------------------------------------------------------------------------------------------------------- reshape
 
+def _reshape_view(x: Any, shape: Shape) -> Any:
+    x = x.view()
+    x.shape = shape                                      # raises where it can't be had without a copy
+    return x
+
+
 RESHAPE: Primitive = _define(
-    "reshape", lambda x, shape: spec(shape, x.dtype), lambda x, shape: x.reshape(shape),
+    "reshape", lambda x, shape: spec(shape, x.dtype), lambda x, shape: x.reshape(shape), view=_reshape_view,
     vjp=lambda g, y, x, shape: (reshape(g, x._spec.shape),),
     shift=lambda x, shape: {"shape": (x._spec.shape[0], *shape)}, oracle=lambda x, shape: np.reshape(x, shape),
     cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"shape": (2, 6)}),
@@ -179,7 +185,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 TRANSPOSE: Primitive = _define(
     "transpose", lambda x, axes: spec(tuple([x.shape[a] for a in axes]), x.dtype),
-    lambda x, axes: x.transpose(axes),
+    lambda x, axes: x.transpose(axes), view=lambda x, axes: x.transpose(axes),
     vjp=lambda g, y, x, axes: (record(TRANSPOSE.op(axes=_inverse(axes)), g),),
     shift=lambda x, axes: {"axes": (0, *[a + 1 for a in axes])}, oracle=lambda x, axes: np.transpose(x, axes),
     cases=(lambda rng: ((rng.normal(size=(2, 3, 4)),), {"axes": (2, 0, 1)}),),
@@ -264,7 +270,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 # ----------------------------------------------------------------------------------------------------------------- flip
 
 FLIP: Primitive = _define(
-    "flip", lambda x, axes: x, lambda x, axes: np.flip(x, axes),
+    "flip", lambda x, axes: x, lambda x, axes: np.flip(x, axes), view=lambda x, axes: np.flip(x, axes),
     vjp=lambda g, y, x, axes: (record(FLIP.op(axes=axes), g),),
     shift=lambda x, axes: {"axes": tuple([a + 1 for a in axes])}, oracle=lambda x, axes: np.flip(x, axes),
     cases=(lambda rng: ((rng.normal(size=(2, 3)),), {"axes": (1,)}),),
@@ -337,7 +343,7 @@ def _resized(x: Any, axis: int, n: int) -> Any:
 
 
 SECTION: Primitive = _define(
-    "section", lambda x, axis, start, stop: _resized(x, axis, stop - start), _section_kernel,
+    "section", lambda x, axis, start, stop: _resized(x, axis, stop - start), _section_kernel, view=_section_kernel,
     vjp=lambda g, y, x, axis, start, stop: (
         record(EMBED.op(axis=axis, start=start, size=x._spec.shape[axis]), g),),
     shift=lambda x, axis, start, stop: {"axis": axis + 1, "start": start, "stop": stop},
@@ -376,7 +382,7 @@ def _put_diagonal(x: Any, offset: int, rows: int, columns: int) -> Any:
 
 DIAGONAL: Primitive = _define(
     "diagonal", lambda x, offset: spec((*x.shape[:-2], _diagonal_length(x.shape, offset)), x.dtype),
-    lambda x, offset: np.diagonal(x, offset, -2, -1),
+    lambda x, offset: np.diagonal(x, offset, -2, -1), view=lambda x, offset: np.diagonal(x, offset, -2, -1),
     vjp=lambda g, y, x, offset: (record(FROM_DIAGONAL.op(
         offset=offset, rows=x._spec.shape[-2], columns=x._spec.shape[-1]), g),),
     shift=lambda x, offset: {"offset": offset}, oracle=lambda x, offset: np.diagonal(x, offset, -2, -1),

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..._config import config
+from ...passes import for_loops
 from ...plan.fusion import Fused, Unit, fuse
 from ...plan.program import Instr, Program
 from .. import numpy as numpy_engine
+from . import threads
 from .buffers import LARGE, take
-from .emit import UnitWriter
 from .native import Compiler, Unavailable, compiler
+from .unit import UnitWriter
 
 Run = Callable[[list[Any]], list[Any]]
 _LONGEST = 2000                                          # operations on arrays: more would compile for seconds
@@ -30,20 +32,22 @@ def build(program: Program) -> Run:
         return numpy_engine.build(program)
     try:
         native = compiler()
+        threads.connect(native.llvm)
     except Unavailable as error:
         config.note = f"The compiled engine is not available, everything runs through NumPy: {error}"
         return numpy_engine.build(program)
-    fused = fuse(program)
+    fused = fuse(for_loops(program))
     if not any(part.__class__ is Unit for part in fused.parts):
         return numpy_engine.build(program)
-    return _Plan(native, fused).run
+    return _Plan(native, fused, program).run
 
 
 class _Plan:
     """One generated Python function: calls of units and of kernels, and the arrays between them."""
 
-    def __init__(self, native: Compiler, fused: Fused) -> None:
+    def __init__(self, native: Compiler, fused: Fused, kernels: Program) -> None:
         self.native, self.fused, self.program = native, fused, fused.program
+        self.kernels = kernels                           # the same program as NumPy runs it
         self.names: dict[str, Any] = {"_quiet": numpy_engine._QUIET, "_set": numpy_engine._set_errors,
                                       "_reset": numpy_engine._reset_errors, "empty": np.empty, "take": take,
                                       "byte": np.dtype(np.uint8)}
@@ -60,11 +64,11 @@ class _Plan:
             return self.fast(inputs)
         except Exception as error:
             if self.careful is None:
-                self.careful = numpy_engine.interpret(self.program)
+                self.careful = numpy_engine.interpret(self.kernels)
             result = self.careful(inputs)                # again, to say which operation failed
             faults.append(f"{error!r} in a plan that NumPy runs")
             config.note = f"The compiled engine failed on a program, which NumPy runs now: {error!r}"
-            self.plain = numpy_engine.build(self.program)
+            self.plain = numpy_engine.build(self.kernels)
             return result
 
     def _generate(self) -> Run:
@@ -80,7 +84,7 @@ class _Plan:
         for part in self.fused.parts:
             outside.update(part.args)
         views = {i.outs[0]: i for part in self.fused.parts if part.__class__ is Unit
-                 for i in part.instrs if i.outs[0] in part.names}
+                 for i in part.instrs if i.outs[0] in part.views}
         steps = 0
         known: dict[int, Any] = {}
         for instr in program.instrs:                     # constants that a kernel or the user needs as arrays
@@ -96,8 +100,15 @@ class _Plan:
         for n, part in enumerate(self.fused.parts):
             if isinstance(part, Unit):
                 body += self._unit(n, part)
-                for v in part.names:
-                    body.append(f"v{v} = v{part.names[v]}.reshape({specs[v].shape})") if self._seen(v, part) else None
+                seen: list[str] = []
+                shown: set[int] = set()
+                for instr in reversed(part.instrs):      # views that are needed as arrays of their own, with those that they see
+                    v = instr.outs[0]
+                    if v in part.views and (v in shown or self._seen(v, part)):
+                        shown.add(instr.args[0])
+                        names[f"k{v}"] = numpy_engine.bound(instr)
+                        seen.append(f"v{v} = k{v}(v{instr.args[0]})")
+                body += reversed(seen)
             else:
                 steps += 1
                 names[f"k{n}"] = numpy_engine.bound(part)
@@ -163,7 +174,7 @@ class _Slow:
             return made
         plan.refusals += 1
         if plan.refusals > _PATIENCE:
-            plan.plain = numpy_engine.build(plan.program)
+            plan.plain = numpy_engine.build(plan.kernels)
         if self.kernels is None:
             inputs = [(v, "scalar" if v in plan.scalars else "tensor", k) for k, v in enumerate(unit.args)]
             fused = {i.outs[0] for i in unit.instrs}

@@ -1,0 +1,229 @@
+"""A fused unit as one LLVM function: its arguments, its memory, and its stages in order."""
+from __future__ import annotations
+
+from typing import Any
+
+from ..._graph import Shape, Spec
+from ..._scalar import Expr, Functions
+from ...plan.fusion import REDUCTIONS, TYPES, Loop, Nest, Unit, lower, space_of
+from ...plan.program import Instr
+from .loops import Array, NestWriter
+from .straight import Pieces, is_long, refuse
+from .text import MEMORY, SIZE, Writer, number
+
+_STACK = 4096                                            # bytes of temporary arrays that live on the stack
+
+
+class UnitWriter:
+    """Writes the function of one unit. ``scratch`` holds the bytes of memory that the caller brings."""
+
+    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], name: str) -> None:
+        self.unit, self.specs, self.constants, self.name = unit, specs, constants, name
+        self.w = Writer()
+        self.functions: list[str] = []                   # that stand beside the unit's own
+        self.arrays: dict[int, Array] = {}               # values in memory
+        self.scalars: dict[int, str] = {}                # values of one element
+        self.head: list[str] = []                        # allocations
+        self.labels = 0
+        self.refuses = self.threads = False
+        self.pieces: Pieces | None = None
+        self.memo: dict[int, str] = {}
+        self.outside: set[int] = set()                   # what the stage at hand makes for others
+        self.scratch = 0
+        self._stack = 0
+        self._stage = 0
+        self._free: list[tuple[int, int]] = []           # (offset, bytes) in the scratch memory
+        self._held: list[tuple[int, int, int]] = []      # (last stage, offset, bytes)
+        self._last: dict[int, int] = {}                  # value -> the last stage that reads it
+
+    def type(self, v: int) -> str:
+        return TYPES[self.specs[v].dtype.name]
+
+    def space(self, instr: Instr) -> Shape:
+        return space_of(instr, self.specs)
+
+    # ------------------------------------------------------------------------------------------------------- memory
+
+    def temporary(self, type: str, size: int, last: int | None = None) -> Array:
+        """Memory until the end of stage ``last`` (this one)."""
+        name = self.w.fresh("m")
+        nbytes = size * SIZE[type]
+        if self._stack + nbytes <= _STACK:
+            self._stack += nbytes
+            self.head.append(f"  {name} = alloca {MEMORY[type]}, i64 {size}, align 64")
+        else:
+            nbytes = (nbytes + 63) // 64 * 64
+            at = self._take(nbytes)
+            self._held.append((self._stage if last is None else last, at, nbytes))
+            self.head.append(f"  {name} = getelementptr i8, ptr %scratch, i64 {at}")
+        return Array(name, type, size)
+
+    def _take(self, nbytes: int) -> int:
+        for k, (at, size) in enumerate(self._free):
+            if size >= nbytes:
+                self._free[k:k + 1] = [(at + nbytes, size - nbytes)] if size > nbytes else []
+                return at
+        at, self.scratch = self.scratch, self.scratch + nbytes
+        return at
+
+    def _give_back(self) -> None:
+        """Memory that nothing reads after this stage is free."""
+        for row in self._held:
+            if row[0] <= self._stage:
+                self._free.append(row[1:])
+        self._held = [row for row in self._held if row[0] > self._stage]
+        whole: list[tuple[int, int]] = []
+        for at, size in sorted(self._free):
+            if whole and whole[-1][0] + whole[-1][1] == at:
+                whole[-1] = (whole[-1][0], whole[-1][1] + size)
+            else:
+                whole.append((at, size))
+        self._free = whole
+
+    def memory(self, v: int) -> Array:
+        """Where a value of several elements that this stage makes lies."""
+        if v not in self.arrays:
+            self.arrays[v] = self.temporary(self.type(v), self.specs[v].size, self._last.get(v, self._stage))
+        return self.arrays[v]
+
+    # -------------------------------------------------------------------------------------------------------- the whole
+
+    def write(self) -> str:
+        unit, specs, w = self.unit, self.specs, self.w
+        params = []
+        for k, v in enumerate(unit.args):
+            self.arrays[v] = Array(f"%a{k}", self.type(v), specs[v].size)
+            params.append(f"ptr noalias readonly %a{k}")
+        for k, v in enumerate(unit.results):
+            self.arrays[v] = Array(f"%r{k}", self.type(v), specs[v].size)
+            params.append(f"ptr noalias %r{k}")
+        params.append("ptr noalias %scratch")
+        names = unit.names
+        reading: dict[int, set[int]] = {}                # value -> stages that read it
+        for n, stage in enumerate(unit.stages):
+            for instr in instructions(stage):
+                for a in instr.args:
+                    reading.setdefault(names.get(a, a), set()).add(n)
+        self._last = {v: max(rows) for v, rows in reading.items()}
+        for v in unit.args:
+            if specs[v].size == 1 and v in reading:
+                self.scalars[v] = w.load(self.arrays[v].pointer, self.arrays[v].type)
+        results = set(unit.results)
+        for n, stage in enumerate(unit.stages):
+            self._stage = n
+            self.outside = {v for v, made in unit.made.items() if made == n and (v in results or reading.get(v, set()) - {n})}
+            if isinstance(stage, Nest):
+                NestWriter(self, n, stage).write()
+            elif is_long(stage):
+                self._long(n, stage)
+            else:
+                self._straight(stage)
+            self._give_back()
+        w.add(f"ret i32 {w.set('load i32, ptr %refused') if self.refuses else '0'}")
+        body = [f"define internal i32 @{self.name}({', '.join(params)}) #0 {{", "entry:", *self.head]
+        if self.refuses:
+            body += ["  %refused = alloca i32", "  store i32 0, ptr %refused"]
+        before: list[str] = []
+        if self.threads:
+            before = ["@adjoint_threads = external global i32", "declare void @adjoint_parallel(ptr, ptr, i32, i32)"]
+        if self.pieces is not None:
+            body.append(f"  %frame = alloca i64, i64 {len(self.pieces.slots)}")
+            before += self.pieces.functions
+            w.intrinsics |= self.pieces.intrinsics
+        return "\n".join([*before, *self.functions, *body, *w.lines, "}"])
+
+    def parallel(self, function: str, context: str) -> None:
+        """Run ``function(context)`` in every thread."""
+        w = self.w
+        self.threads = True
+        self.labels += 1
+        label = f"P{self.labels}"
+        count = w.set("load i32, ptr @adjoint_threads")
+        several = w.set(f"icmp sgt i32 {count}, 1")
+        w.add(f"br i1 {several}, label %{label}.many, label %{label}.one")
+        w.label(f"{label}.many")
+        w.add(f"call void @adjoint_parallel(ptr @{function}, ptr {context}, i32 {count}, i32 0)")
+        w.add(f"br label %{label}.out")
+        w.label(f"{label}.one")
+        w.add(f"call void @{function}(ptr {context})")
+        w.add(f"br label %{label}.out")
+        w.label(f"{label}.out")
+
+    # --------------------------------------------------------------------------------------------------- single numbers
+
+    def scalar(self, given: int) -> str:
+        """The name of a value of one element."""
+        view = self.unit.views.get(given)
+        base = given if view is None else view.base
+        if base in self.scalars:
+            return self.scalars[base]
+        if base in self.constants:
+            return number(self.constants[base], self.type(base))
+        array = self.arrays[base]
+        offset = 0 if view is None else view.offset
+        at = self.w.set(f"getelementptr inbounds {MEMORY[array.type]}, ptr {array.pointer}, i64 {offset}")
+        return self.w.load(at, array.type)
+
+    def _straight(self, loop: Loop) -> None:
+        w, s = self.w, Functions()
+        values: dict[int, Expr] = {}
+        leaves: list[int] = []
+        found: dict[Any, Expr] = {}
+
+        def source(given: int) -> Expr:
+            view = self.unit.views.get(given)
+            base = given if view is None else view.base
+            if base in self.constants:
+                return s.const(self.constants[base], self.type(given))
+            if base in values:
+                return values[base]
+            key = (base, 0 if view is None else view.offset)
+            if key not in found:
+                leaves.append(given)
+                found[key] = s.input(self.type(given), len(leaves) - 1)
+            return found[key]
+
+        for instr in loop.instrs:
+            args = [source(a) for a in instr.args]
+            out = instr.outs[0]
+            values[out] = args[0] if instr.op.prim.name in REDUCTIONS else lower(s, instr.op, args, self.type(out))
+        names = w.expressions([*values.values(), *s.refused], lambda e: self.scalar(leaves[e.value]))
+        for name in names[len(values):]:
+            self.refuses = True
+            refuse(w, name, "%refused")
+        for v, name in zip(values, names):
+            self._keep(v, name)
+
+    def _keep(self, v: int, name: str) -> None:
+        self.scalars[v] = name
+        if v in self.arrays:
+            self.w.store(name, self.arrays[v].pointer, self.arrays[v].type)
+
+    def _long(self, n: int, loop: Loop) -> None:
+        """Straight-line code in pieces."""
+        unit, w = self.unit, self.w
+        names = {v: base for v, base in unit.names.items() if self.specs[base].size == 1}
+        if self.pieces is None:
+            self.pieces = Pieces(self.specs, self.constants, names)
+        pieces, inside = self.pieces, {i.outs[0] for i in loop.instrs}
+        self.refuses = True
+        given = {names.get(a, a): a for i in loop.instrs for a in i.args}
+        for name, takes in pieces.cut(loop, self.outside):
+            for v in takes:
+                if v not in inside and v not in pieces.stored:
+                    pieces.stored.add(v)
+                    w.store(self.scalar(given[v]), pieces._at(w, pieces.slot(v)), pieces.type(v))
+            w.add(f"call void @{name}(ptr %frame, ptr %refused)")
+        pieces.stored |= inside
+        for v in sorted(self.outside):
+            self._keep(v, w.load(pieces._at(w, pieces.slot(v)), pieces.type(v)))
+
+
+def instructions(stage: Any) -> list[Instr]:
+    """A stage's operations."""
+    if isinstance(stage, Nest):
+        return [i for loop in stage.loops for i in loop.instrs]
+    return stage.instrs  # type: ignore[no-any-return]
+
+
+__all__ = ["UnitWriter", "instructions"]

@@ -37,7 +37,7 @@ def _difference(x: Any, m: Any) -> tuple[Any, Any]:
         return d, 0.0
     back = d - a
     low = (a - (d - back)) - (b + back)
-    return d, np.where(np.abs(d) < 1e300, low, 0.0)
+    return d, np.where((d < 0) & (d > -1e300), low, 0.0)
 
 
 def _low(s: Any, x: Any, m: Any, d: Any) -> Any:
@@ -60,7 +60,7 @@ def _exp_lower(s: Any, x: Any, m: Any, dtype: DType) -> Any:
         return s.exp(s.select(x.eq(m), 0.0, x - m))
     d = s.select(x.eq(m), 0.0, x - m)
     e = s.exp(d)
-    return s.select(d > -1000.0, s.fma(e, _low(s, x, m, d), e), e)
+    return s.select((d > -1000.0) & (d < 0.0), s.fma(e, _low(s, x, m, d), e), e)
 
 
 def _pair_infer(name: str) -> Any:
@@ -92,7 +92,7 @@ def _below_lower(s: Any, x: Any, m: Any, c: Any) -> Any:
     r = d - c.to("f64")
     if x.type == "f64":
         low = _low(s, a, b, d)
-        r = r + s.select(abs(d) < 1e300, low, 0.0)
+        r = r + s.select((d > -1e300) & (d < 0.0), low, 0.0)
     return r.to(x.type)
 
 

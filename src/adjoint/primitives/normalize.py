@@ -16,6 +16,7 @@ from .._errors import ArgumentError, ShapeError, complain
 from .._graph import Op, Primitive, Spec
 from .._tensor import Value
 from .._trace import record
+from . import _lengths
 from ._curves import F64, doubled
 from ._make import check_kind, normalize_axes
 from .arithmetic import add, multiply
@@ -143,18 +144,19 @@ NORMALIZE: Primitive = Primitive(
     "l2_normalize", _infer, _normalize_kernel, vjp=lambda g, y, x, **p: (_project(x, g, p),),
     jvp=lambda ts, y, x, **p: _project(x, ts[0], p), batch=_batch("l2_normalize"), cases=_cases(1),
     oracle=lambda x, axes, floor: x / np.maximum(np.sqrt(np.sum(x * x, axis=axes, keepdims=True)), floor),
-    doc="x / max(|x|, floor) along axes.")
+    expand=_lengths.unit, doc="x / max(|x|, floor) along axes.")
 PROJECT: Primitive = Primitive(
     "l2_normalize_derivative", _infer, _project_kernel,
     vjp=lambda u, y, x, g, **p: (_bend(x, u, g, p), _project(x, u, p)),
     jvp=lambda ts, y, x, g, **p: _either(None if ts[0] is None else _bend(x, ts[0], g, p),
                                          None if ts[1] is None else _project(x, ts[1], p)),
-    batch=_batch("l2_normalize_derivative"), cases=_cases(2),
+    batch=_batch("l2_normalize_derivative"), cases=_cases(2), expand=_lengths.projected,
     doc="(g - y <y, g>) / r with r = |x|, y = x / r; g / floor where |x| is below the floor.")
 SLOPE: Primitive = Primitive(
     "l2_normalize_slope", _infer, _inverse_kernel,
     vjp=lambda u, y, x, **p: (multiply(record(NORMALIZE.op(**p), x), _inner(u, multiply(y, y), p["axes"])),),
-    batch=_batch("l2_normalize_slope"), cases=_cases(1), doc="-1 / |x| in every entry; 0 below the floor.")
+    batch=_batch("l2_normalize_slope"), cases=_cases(1), expand=_lengths.falling,
+    doc="-1 / |x| in every entry; 0 below the floor.")
 _MADE.update({p.name: p for p in (NORMALIZE, PROJECT, SLOPE)})
 
 

@@ -10,6 +10,7 @@ from .._errors import ArgumentError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import record
+from . import _lengths
 from ._make import check_kind, normalize_axes
 from .arithmetic import divide, divide_no_nan, multiply
 from .broadcast import add_up, reduced, spread, sum
@@ -58,7 +59,7 @@ def _vjp(g: Any, y: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> tuple
 NORM: Primitive = Primitive(
     "vector_norm", _infer, _kernel, vjp=_vjp, batch=shifted(lambda: NORM),
     oracle=lambda x, axes, keepdims: np.sqrt(np.sum(np.abs(x) ** 2, axis=axes, keepdims=keepdims)),
-    doc="The Euclidean norm over axes.",
+    expand=_lengths.norm, doc="The Euclidean norm over axes.",
     cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,), "keepdims": False}),
            lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (0, 2), "keepdims": True})))
 

@@ -14,9 +14,11 @@ from .._tensor import Value
 from .._trace import record
 from ._make import normalize_axis
 from .arithmetic import add, multiply, subtract
+from .comparison import equal, where
 from .convert import cast, convert
-from .creation import ones_of
-from .indexing import TENSOR, Key, index_op, normal_key, scatter_add
+from .creation import full_of, ones_of
+from .indexing import TENSOR, Key, index_op, iota, normal_key, scatter_add
+from .movement import reshape
 from .scatter import index_tensor, tensor
 
 __all__ = ["one_hot", "pad"]
@@ -168,9 +170,16 @@ def _one_hot_batch(args: Any, axes: Any, depth: int, axis: int, **rest: Any) -> 
     return y, k + 1 if axis <= k else k
 
 
+def _one_hot_expand(i: Any, depth: int, axis: int, on: Any, off: Any, dtype: DType) -> Any:
+    shape = i._spec.shape
+    rows = reshape(cast(i, _dtypes.int64), (*shape[:axis], 1, *shape[axis:]))
+    low, high = (full_of(spec((), dtype), v) for v in (off, on))
+    return where(equal(rows, iota(depth, len(shape) + 1, axis)), high, low)
+
+
 ONE_HOT = Primitive(
     "one_hot", lambda i, depth, axis, on, off, dtype: spec((*i.shape[:axis], depth, *i.shape[axis:]), dtype),
-    _one_hot_kernel, batch=_one_hot_batch,
+    _one_hot_kernel, batch=_one_hot_batch, expand=_one_hot_expand,
     cases=(lambda rng: ((np.array([[0, 2], [5, -1]]),), {"depth": 3, "axis": 1, "on": 1, "off": 0,
                                                          "dtype": _dtypes.float64}),),
     oracle=lambda i, **p: np.moveaxis(np.where(

@@ -14,9 +14,10 @@ from .._trace import record
 from ._make import check_kind, install, normalize_axes
 from .arithmetic import add, divide, multiply
 from .broadcast import SUM, add_up, axis_key, for_sums, reduced, restore, spread, widest
+from .comparison import equal, isnan, logical_and, logical_or, not_equal
 from .complex import conj
 from .convert import cast, convert
-from .creation import full_of
+from .creation import full_of, zeros_of
 from .cumulative import CUMPROD, pull_cumprod, shift
 from .joining import batch_all
 from .movement import front, reshape, transpose
@@ -90,8 +91,15 @@ def _mean_vjp(g: Any, y: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> 
     return (spread(divided(g, count_of(shape, axes)), shape, axes, keepdims),)
 
 
+def _mean_expand(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    if x._spec.dtype.kind == "f":
+        return None
+    total = sum_over(cast(x, _dtypes.float64), axes, keepdims)
+    return cast(divide(total, float(count_of(x._spec.shape, axes))), _dtypes.DEFAULT_FLOAT)
+
+
 MEAN: Primitive = Primitive(
-    "mean", _mean_infer, _mean_kernel, vjp=_mean_vjp, linear=(0,), batch=shifted(lambda: MEAN),
+    "mean", _mean_infer, _mean_kernel, vjp=_mean_vjp, linear=(0,), batch=shifted(lambda: MEAN), expand=_mean_expand,
     oracle=lambda x, axes, keepdims: np.mean(x, axis=axes, keepdims=keepdims), doc="The arithmetic mean over axes.",
     cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (0,), "keepdims": False}),
            lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (0, 2), "keepdims": True})))
@@ -197,8 +205,15 @@ def _shares_kernel(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
     return (hit / count).astype(x.dtype)
 
 
+def _shares_expand(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
+    if x._spec.dtype.kind != "f":
+        return None
+    hit = cast(logical_or(equal(x, y), logical_and(isnan(x), isnan(y))), x._spec.dtype)
+    return divide(hit, sum_over(hit, axes, True))
+
+
 SHARES: Primitive = Primitive(
-    "extreme_shares", lambda x, y, axes: x, _shares_kernel, batch=shifted(lambda: SHARES),
+    "extreme_shares", lambda x, y, axes: x, _shares_kernel, batch=shifted(lambda: SHARES), expand=_shares_expand,
     oracle=lambda x, y, axes: (x == y) / np.sum(x == y, axis=axes, keepdims=True),
     cases=(lambda rng: ((np.array([1.0, 2.0, 2.0]), np.array([2.0])), {"axes": (0,)}),),
     doc="1/m where an element equals the extreme that m elements attain, 0 elsewhere.")
@@ -263,8 +278,16 @@ def _logical(name: str, ufunc: Any, dtype: Any, doc: str) -> Primitive:
     def kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
         return ufunc.reduce(x != 0, axis=axes, keepdims=keepdims, dtype=dtype.np)
 
+    def expand(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+        if not axes:
+            return None
+        hit = cast(not_equal(x, zeros_of(spec((), x._spec.dtype))), dtype if summed else _dtypes.uint8)
+        y = record((SUM if summed else MIN if name == "all" else MAX).op(axes=axes, keepdims=keepdims), hit)
+        return y if summed else not_equal(y, zeros_of(spec((), _dtypes.uint8)))
+
+    summed = dtype is not _dtypes.bool_
     prim: Primitive = Primitive(
-        name, lambda x, axes, keepdims: spec(reduced(x.shape, axes, keepdims), dtype), kernel,
+        name, lambda x, axes, keepdims: spec(reduced(x.shape, axes, keepdims), dtype), kernel, expand=expand,
         batch=shifted(lambda: prim),
         oracle=lambda x, axes, keepdims: getattr(np, name)(x, axis=axes, keepdims=keepdims),
         cases=(lambda rng: ((rng.integers(0, 2, size=(3, 4)),), {"axes": (0,), "keepdims": False}),), doc=doc)

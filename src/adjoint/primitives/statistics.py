@@ -11,6 +11,7 @@ from .._errors import ArgumentError, ShapeError, complain
 from .._graph import Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import hooks, record
+from . import _lengths
 from ._curves import doubled
 from ._make import check_kind, elementwise, install, normalize_axes
 from .arithmetic import add, divide, multiply
@@ -55,6 +56,7 @@ CENTER: Primitive = Primitive(
     "center", _centre_infer, lambda x, axes: _centered(x, axes).astype(x.dtype), linear=(0,),
     vjp=lambda g, y, x, axes: (center(g, axes),), batch=shifted(lambda: CENTER),
     oracle=lambda x, axes: x - np.mean(x, axis=axes, keepdims=True),
+    expand=_lengths.centred,
     cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,)}),), doc="The elements less their mean over axes.")
 
 
@@ -72,6 +74,7 @@ def _over_or_zero(x: Any, y: Any) -> Any:
 _OVER = elementwise(
     "over_or_zero", 2, _over_or_zero,
     lambda r, x, y: (lambda t: over_or_zero(t, y), lambda t: -multiply(over_or_zero(t, y), r)), public=False,
+    lower=lambda s, x, y: s.select(y.eq(0), 0, x / y),
     domain=((-3.0, 3.0), (0.5, 3.0)), oracle="numpy.divide", doc="x / y, and 0 where y is 0.")
 
 
@@ -156,6 +159,7 @@ STD_SLOPE: Primitive = Primitive(
     oracle=lambda x, axes, correction: (x - np.mean(x, axis=axes, keepdims=True)) / (
         (x.shape[axes[0]] - correction) * np.std(x, axis=axes, ddof=correction, keepdims=True)),
     cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,), "correction": 1}),),
+    expand=lambda x, axes, correction: _lengths.deviation_slope(x, axes, _freedom(x._spec.shape, axes, correction)),
     doc="(x - mean) / ((n - correction) std), the slope of the standard deviation; 0 where that is 0.")
 
 
@@ -180,15 +184,19 @@ def _spread_cases() -> Any:
             lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (0, 2), "correction": 1, "keepdims": True}))
 
 
+def _expanded(rule: Any) -> Any:
+    return lambda x, axes, correction, keepdims: rule(x, axes, keepdims, _freedom(x._spec.shape, axes, correction))
+
+
 VAR: Primitive = Primitive(
     "var", _spread_infer("var"), _var_kernel, vjp=_var_vjp, jvp=_var_jvp, batch=shifted(lambda: VAR),
     oracle=lambda x, axes, correction, keepdims: np.var(x, axis=axes, ddof=correction, keepdims=keepdims),
-    cases=_spread_cases(), doc="The variance over axes.")
+    expand=_expanded(_lengths.variance), cases=_spread_cases(), doc="The variance over axes.")
 
 STD: Primitive = Primitive(
     "std", _spread_infer("std"), _std_kernel, vjp=_std_vjp, jvp=_std_jvp, batch=shifted(lambda: STD),
     oracle=lambda x, axes, correction, keepdims: np.std(x, axis=axes, ddof=correction, keepdims=keepdims),
-    cases=_spread_cases(), doc="The standard deviation over axes.")
+    expand=_expanded(_lengths.deviation), cases=_spread_cases(), doc="The standard deviation over axes.")
 
 
 @lru_cache(4096)
@@ -264,7 +272,8 @@ _AVERAGE = multiply.primitive.op()
 
 _KEEP_NAN = elementwise(
     "nan_if_nan", 2, lambda x, y: np.asarray(np.where(np.isnan(y), y, x)), lambda r, x, y: (1, None),
-    kinds="f", public=False, oracle=lambda x, y: x + 0.0 * y, doc="x, and nan where y is nan.")
+    kinds="f", public=False, lower=lambda s, x, y: s.select(s.isnan(y), y, x), oracle=lambda x, y: x + 0.0 * y,
+    doc="x, and nan where y is nan.")
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
@@ -10,49 +9,11 @@ import numpy as np
 
 from ._config import config
 from ._errors import AdjointError, TraceError
-from ._graph import Node
+from ._plan import Plan, engines, plan_for, watching
 from ._tensor import Tensor, wrap
 from ._trace import ELSEWHERE, Trace, hooks, line_of, live, local, remember, taped, user_line
-from .engines import llvm as llvm_engine
-from .engines import numpy as numpy_engine
-from .passes import optimize
-from .plan.program import Program, extract
 
-Run = Callable[[list[Any]], list[Any]]
 _ndarray = np.ndarray
-
-
-class Plan:
-    """What runs for one structure: through the NumPy kernels at first sight, built by the engine from the second."""
-
-    __slots__ = ("engine", "program", "run", "runs")
-
-    def __init__(self, node: Node, outputs: tuple[int, ...]) -> None:
-        self.program: Program = optimize(extract(node, outputs))
-        self.engine = config.engine
-        self.runs = 0
-        self.run: Run = self._first
-
-    def _first(self, inputs: list[Any]) -> list[Any]:
-        self.runs += 1
-        if self.runs == 1 and self.engine != "llvm":
-            return numpy_engine.interpret(self.program)(inputs)
-        run = engines[self.engine](self.program)
-        result = run(inputs)
-        self.run = run
-        return result
-
-
-engines: dict[str, Callable[[Program], Run]] = {
-    "auto": numpy_engine.build, "numpy": numpy_engine.build, "llvm": llvm_engine.build}
-
-
-def plan_for(node: Node, outputs: tuple[int, ...]) -> Plan:
-    """The plan for these outputs of the path that ends at ``node``."""
-    plan = node.memo.get(outputs)
-    if plan is None or plan.engine != config.engine:
-        plan = node.memo[outputs] = Plan(node, outputs)
-    return plan  # type: ignore[no-any-return]
 
 
 def _array(value: Any) -> Any:
@@ -79,7 +40,7 @@ def settle(trace: Trace) -> None:
     if outputs or keep:
         wanted = outputs + keep
         plan = trace.node.memo.get(wanted)
-        if plan is None or plan.engine is not config._engine:
+        if plan is None or watching or plan.engine is not config._engine:
             plan = plan_for(trace.node, wanted)
         check = hooks.check
         try:

@@ -1,0 +1,78 @@
+"""Plans: what runs for one structure and one set of wanted results, and from which sight on it is compiled.
+
+The first sight of a structure runs through the NumPy kernels at once. With the engine "auto" a plan is compiled when it is
+seen again: work that is done twice is likely to be done often. One to three operations on few elements are compiled at the
+tenth sight, since compiling takes as long as running them some thousand times. What decides is the structure and the count,
+never a clock: the same program gives the same bits each time it runs.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ._config import config
+from ._graph import Node
+from .engines import llvm as llvm_engine
+from .engines import numpy as numpy_engine
+from .passes import optimize
+from .plan.program import Program, extract
+
+Run = Callable[[list[Any]], list[Any]]
+
+engines: dict[str, Callable[[Program], Run]] = {
+    "auto": numpy_engine.build, "numpy": numpy_engine.build, "llvm": llvm_engine.build}
+
+SOON, LATE = 2, 10                                       # the sights at which a plan is compiled
+_FEW = 3                                                 # operations
+_LITTLE = 4096                                           # elements in all
+watching: list[Callable[[Plan], Any]] = []               # what profiles put in the place of a plan
+
+
+class Plan:
+    """What runs for one structure.
+
+    run      takes the program's inputs and gives its results
+    runs     how often it ran before it was built
+    built    whether it runs as the engine built it
+    """
+
+    __slots__ = ("at", "built", "engine", "program", "run", "runs")
+
+    def __init__(self, node: Node, outputs: tuple[int, ...]) -> None:
+        self.program: Program = optimize(extract(node, outputs))
+        self.engine = config.engine
+        self.runs = 0
+        self.at = sight(self.program) if self.engine == "auto" else SOON if self.engine == "numpy" else 1
+        self.built = False
+        self.run: Run = self._early
+
+    def _early(self, inputs: list[Any]) -> list[Any]:
+        self.runs += 1
+        if self.runs < self.at:
+            return numpy_engine.interpret(self.program)(inputs)
+        run = self.build()
+        result = run(inputs)
+        self.run, self.built = run, True
+        return result
+
+    def build(self) -> Run:
+        return engines[self.engine](self.program)
+
+
+def sight(program: Program) -> int:
+    """The sight at which a program is compiled."""
+    specs = program.specs
+    if len(program.instrs) <= _FEW and sum(specs[v].size for i in program.instrs for v in (*i.args, *i.outs)) <= _LITTLE:
+        return LATE
+    return SOON
+
+
+def plan_for(node: Node, outputs: tuple[int, ...]) -> Any:
+    """The plan for these outputs of the path that ends at ``node``."""
+    plan = node.memo.get(outputs)
+    if plan is None or plan.engine != config.engine:
+        plan = node.memo[outputs] = Plan(node, outputs)
+    return watching[-1](plan) if watching else plan
+
+
+__all__ = ["LATE", "SOON", "Plan", "engines", "plan_for", "sight", "watching"]

@@ -11,7 +11,7 @@ from typing import Any
 from mpmath import mp
 
 OUT = Path(__file__).parents[1] / "src" / "adjoint" / "primitives" / "_roots.py"
-TERMS = 22
+TERMS = 36
 
 
 def sigmoid(x: Any) -> Any:
@@ -23,23 +23,24 @@ FUNCTIONS = {
     "digamma": lambda x: mp.psi(0, x),
     "silu": lambda x: x * sigmoid(x),
     "mish": lambda x: x * mp.tanh(mp.log(1 + mp.exp(x))),
-    "gelu": lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2,
     "gelu_tanh": lambda x: x * sigmoid(mp.sqrt(8 / mp.pi) * (x + mp.mpf("0.044715") * x ** 3)),
+    "gelu": lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2,
 }
 ROOTS = {                                                # function, order of the derivative -> near its roots
     ("silu", 1): ("-1.2785",), ("silu", 2): ("2.3994", "-2.3994"), ("mish", 1): ("-1.1924",), ("mish", 2): ("-2.2563", "1.4906"),
-    ("lgamma", 0): ("-2.457", "-2.7477", "-3.1436", "-3.9553", "-4.0394", "-4.9916", "-5.0082", "-5.99861"),
-    ("digamma", 0): ("-1.5735", "-2.6107", "-3.6353", "-4.6532", "-5.6672"),
-    ("gelu", 1): ("-0.7518",), ("gelu_tanh", 1): ("-0.7525",), ("gelu_tanh", 2): ("-1.41", "1.41"),
+    ("lgamma", 0): ("-2.457", "-2.7477", "-3.1436", "-3.9553", "-4.0394", "-4.9916", "-5.0082"),
+    ("digamma", 0): ("-0.504", "-1.5735", "-2.6107", "-3.6353", "-4.6532", "-5.6672"),
+    ("digamma", 2): ("-0.4893", "-1.5", "-2.5", "-3.5", "-4.5"),
+    ("gelu", 1): ("-0.7518",), ("gelu_tanh", 1): ("-0.7525",),
 }
 
 
 def gamma_series(name: str, x: Any) -> list[Any]:
     """Taylor coefficients from the polygamma functions."""
-    psi = [mp.psi(k, x) for k in range(TERMS + 2)]
+    psi = [mp.psi(k, x) for k in range(TERMS + 3)]
     if name == "lgamma":
         return [mp.mpf(0), *[psi[k - 1] / mp.factorial(k) for k in range(1, TERMS + 1)]]
-    return [psi[k] / mp.factorial(k) for k in range(TERMS + 1)]
+    return [psi[k] / mp.factorial(k) for k in range(TERMS + 3)]
 
 
 def entry(name: str, order: int, start: str) -> tuple[float, float, float, list[float]]:
@@ -48,6 +49,8 @@ def entry(name: str, order: int, start: str) -> tuple[float, float, float, list[
     f = FUNCTIONS[name]
 
     def slope(x: Any) -> Any:
+        if name == "digamma":
+            return mp.psi(order, x)
         return f(x) if order == 0 else mp.taylor(f, x, order)[order] * mp.factorial(order)
 
     root = mp.findroot(slope, mp.mpf(start), tol=mp.mpf(10) ** -60)
@@ -56,8 +59,12 @@ def entry(name: str, order: int, start: str) -> tuple[float, float, float, list[
     mp.dps = 60
     c = [series[k + order] * mp.factorial(k + order) / mp.factorial(k) for k in range(1, TERMS + 1)]
     high = float(root)
-    pole = abs(root - mp.nint(root)) if "gamma" in name else mp.mpf(4 if name == "silu" else 2)
-    return high, float(root - high), round(float(0.15 * pole), 6), [float(v) for v in c]
+    pole = abs(root - mp.nint(root)) if "gamma" in name else mp.mpf(3)
+    radius = 0.34 * pole                                 # where the terms left out are below 2**-55
+    while any(sum(abs(a) * radius ** k for k, a in enumerate(c, 1)) > 2 * abs(sum(a * d ** k for k, a in enumerate(c, 1)))
+              for d in (radius, -radius)):               # the terms would cancel among themselves
+        radius *= 0.95
+    return high, float(root - high), float(mp.nstr(radius, 4)), [float(v) for v in c]
 
 
 def main() -> None:

@@ -25,6 +25,13 @@ def _binary_slope_kernel(z: Any, x: Any) -> Any:
     return np.where(x >= 0, rest - z * e, rest * e - z) / (1.0 + e)
 
 
+def _binary_slope_careful(z: Any, x: Any) -> Any:
+    """Near 0, where s(x) - z may be small beside z, as (tanh(x/2) - (2 z - 1)) / 2."""
+    middle = np.abs(x) < 1.0
+    y = _binary_slope_kernel(z, x)
+    return np.where(middle, 0.5 * np.tanh(0.5 * x) - (z - 0.5), y) if middle.any() else y
+
+
 def _binary_lower(s: Any, z: Any, x: Any) -> Any:
     t, w = z.to("f64"), x.to("f64")
     a = abs(w)
@@ -40,7 +47,8 @@ def _binary_slope_lower(s: Any, z: Any, x: Any) -> Any:
 
 BINARY_SLOPE = Primitive(
     "sigmoid_cross_entropy_slope", elementwise_infer("sigmoid_cross_entropy_slope", ("f", "f"), "same"),
-    wide(_binary_slope_kernel), partials=lambda y, z, x: (-1, sigmoid.primitive.partials(None, x)[0]), elementwise=True,
+    wide(_binary_slope_kernel, _binary_slope_careful),
+    partials=lambda y, z, x: (-1, sigmoid.primitive.partials(None, x)[0]), elementwise=True,
     lower=_binary_slope_lower,
     domain=((0.0, 1.0), (-3.0, 3.0)), oracle=lambda z, x: scipy_special().expit(x) - z,
     doc="sigmoid(logits) - labels, as (1 - z) s(x) - z s(-x).")

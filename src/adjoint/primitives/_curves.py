@@ -32,13 +32,16 @@ def scipy_special() -> Any:
 
 # ----------------------------------------------------------------------------------------------------------------- wide
 
-def wide(formula: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel that evaluates ``formula`` in float64 whatever the dtype, and rounds once."""
+def wide(formula: Callable[..., Any], careful: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """A kernel that evaluates ``formula`` in float64 whatever the dtype, and rounds once.
+
+    ``careful`` stands in for it where the dtype is float64 itself, so that no rounding hides what has cancelled."""
+    exact = careful or formula
 
     def kernel(*xs: Any, **params: Any) -> Any:
         dtype = xs[-1].dtype
         if dtype == F64:
-            return formula(*xs, **params)
+            return exact(*xs, **params)
         return formula(*[x.astype(F64) for x in xs], **params).astype(dtype)
 
     kernel.__module__ = formula.__module__
@@ -68,7 +71,8 @@ def rooted(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
             d = (x - high) - low
             near = np.abs(d) < radius
             if near.any():
-                y = np.where(near, horner(c, np.where(near, d, 0.0)), y)
+                y = np.array(y)
+                y[near] = horner(c, d[near])
         return y
 
     rooted.__module__ = kernel.__module__
@@ -226,6 +230,12 @@ def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     s = a + b
     t = s - a
     return s, (a - (s - t)) + (b - t)
+
+
+def one_and(e: Any, one: Any = 1.0) -> tuple[Any, Any]:
+    """d = 1 + e and d^2, the square with what rounding d lost; for |e| up to 1."""
+    d = one + e
+    return d, d * d + 2.0 * d * (e - (d - one))
 
 
 def gaussian(x: Any, rate: float, factor: Any = 1.0) -> Any:

@@ -17,6 +17,7 @@ from ._curves import (
     jet_power,
     jet_sigmoid,
     leibniz,
+    one_and,
     rooted,
     scipy_special,
     tensor,
@@ -25,6 +26,7 @@ from ._curves import (
     wide,
 )
 from ._make import elementwise_infer
+from ._twofold import Twofold, exp, repaired
 from .special import normal_cdf, sigmoid_kernel
 
 # ----------------------------------------------------------------------------------------------------- piecewise linear
@@ -196,50 +198,61 @@ gelu_exact = curve("gelu", rooted("gelu", _gelu_kernel), narrow=_gelu_narrow,
                    lower=lambda s, x, n: s.gelu(x, order=n), oracle=lambda x: x * scipy_special().ndtr(x),
                    doc="x Phi(x), Phi the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415.")
 
-_GELU_RATE = 2.0 * sqrt(2.0 / pi)
-_GELU_RATE_LOW = -9.96930880911092e-17                   # what rounding 2 sqrt(2/pi) lost
-_GELU_CUBE = 0.044715
-_GELU_CUBE_LOW = 2.1960211427085595e-18                  # and 0.044715
+_GELU_RATE, _GELU_CUBE = 2.0 * sqrt(2.0 / pi), 0.044715
+_GELU_RATE_SQUARED = 8.0 / pi
+_RATE, _CUBE = Twofold(_GELU_RATE, -9.96930880911092e-17), Twofold(_GELU_CUBE, 2.1960211427085595e-18)
 
 
-def _gelu_argument(x: Any) -> tuple[Any, Any]:
-    """v = 2 sqrt(2/pi) (x + 0.044715 x^3), rounded, and the error of the rounding."""
+def _gelu_argument(x: Any) -> tuple[Twofold, Twofold]:
+    """v = 2 sqrt(2/pi) (x + w x) and w = 0.044715 x^2."""
     square, square_low = two_product(x, x)
-    cube, cube_low = two_product(square, _GELU_CUBE)
-    one, one_low = two_sum(1.0, cube)
+    w, low = two_product(square, _GELU_CUBE)
+    low = low + square_low * _GELU_CUBE + square * _CUBE.low
+    one, one_low = two_sum(1.0, w)
     factor, factor_low = two_product(one, x)
     v, v_low = two_product(factor, _GELU_RATE)
-    inner_low = (one_low + cube_low + square_low * _GELU_CUBE + square * _GELU_CUBE_LOW) * x + factor_low
-    return v, v_low + inner_low * _GELU_RATE + factor * _GELU_RATE_LOW
+    return Twofold(v, v_low + ((one_low + low) * x + factor_low) * _GELU_RATE + factor * _RATE.low), Twofold(w, low)
 
 
-def _gelu_tanh_kernel(x: Any, n: int) -> Any:
-    """x s(v), v = 2 sqrt(2/pi) (x + 0.044715 x^3), s the sigmoid: the same as x/2 (1 + tanh(v/2)) without 1 + tanh."""
+def _gelu_tanh_kernel(x: Any, n: int, limit: float = 7.0) -> Any:
+    """x s(v), v = 2 sqrt(2/pi) (x + 0.044715 x^3), s the sigmoid: the same as x/2 (1 + tanh(v/2)) without 1 + tanh.
+
+    With e = exp(-|v|) and c v' = v (1 + 2 g), g = w / (1 + w): f' is (1 + c v' + e) e / (1 + e)^2 left of 0 and
+    (1 + (1 + c v') e) / (1 + e)^2 right; f'' is (2 k (1 + 6 w) (1 + e) - |c| (k (1 + 3 w))^2 (1 - e)) e / (1 + e)^3.
+    """
     c = np.clip(x, -25.0, 25.0)                          # beyond, s(v) is 0 or 1 to the last bit
-    v, v_low = _gelu_argument(c)
-    half = np.exp(-0.5 * np.abs(v))                      # its square is exp(-|v|), but underflows later
-    correction = 1.0 - np.where(v >= 0, v_low, -v_low)
-    e = half * half * correction
-    r = 1.0 / (1.0 + e)
-    up = v >= 0
+    v, w = _gelu_argument(c)
+    up, a = c >= 0, np.abs(v.high)
+    plain, low = np.exp(-a), np.where(up, v.low, -v.low)
+    e = plain - plain * low
+    d, q = one_and(e)
     if n == 0:
-        return np.where(up, np.maximum(x, c) * r, (c * half * correction) * half * r)
-    d1 = _GELU_RATE * (1.0 + 3.0 * _GELU_CUBE * c * c)
+        return np.where(up, np.maximum(x, c) / d, _times_exp(c - c * low, a, plain) / d)
     if n == 1:
-        left = (half * (r + c * d1 * r * r)) * half * correction
-        return np.where(up, r + c * d1 * e * r * r, left)
-    d2 = 6.0 * _GELU_RATE * _GELU_CUBE * c
+        turn = v.high + (v.low + v.high * (2.0 * w.high / (1.0 + w.high)))
+        y = np.where(up, 1.0 + e * (1.0 + turn), (1.0 + turn) + e)
+        return np.where(up, y, _times_exp(y - y * low, a, plain)) / q
     if n == 2:
-        turn = np.where(up, -1.0, 1.0) * (1.0 - e) * r   # s''/s'
-        return (half * (2.0 * d1 + c * (turn * d1 * d1 + d2))) * half * correction * r * r
-    cubic = [v, d1, d2 / 2.0, _GELU_RATE * _GELU_CUBE] + [0.0] * max(0, n - 3)
+        steep, rest = two_sum(1.0, 3.0 * w.high)
+        curved = steep * steep + 2.0 * steep * (rest + 3.0 * w.low)
+        y = (2.0 * _GELU_RATE) * ((1.0 + 6.0 * w.high) * d) - (_GELU_RATE_SQUARED * np.abs(c)) * ((1.0 - e) * curved)
+        y = repaired(y, limit, _gelu_tanh_bend, c) if limit else y
+        return _times_exp(y - y * low, a, plain) / (q * d)
+    r, d1 = 1.0 / d, _GELU_RATE * (1.0 + 3.0 * w.high)
+    cubic = [v.high, d1, 3.0 * _GELU_RATE * _GELU_CUBE * c, _GELU_RATE * _GELU_CUBE] + [0.0] * (n - 3)
     s = jet_sigmoid(cubic[: n + 1], np.where(up, r, e * r), np.where(up, e * r, r))
     return factorial(n) * (s[n - 1] + c * s[n])
 
 
+def _gelu_tanh_bend(c: Any) -> Twofold:
+    v, w = _gelu_argument(-np.abs(c))
+    e, steep = exp(v), (w * 3.0 + 1.0) * _RATE
+    return _RATE * (w * 6.0 + 1.0) * (e + 1.0) * 2.0 - steep * steep * (1.0 - e) * np.abs(c)
+
+
 def _gelu_tanh_narrow(x: Any, n: int) -> Any:
     if n > 1:
-        return _gelu_tanh_kernel(x, n)
+        return _gelu_tanh_kernel(x, n, 0.0)
     c = np.clip(x, -25.0, 25.0)
     square = c * c
     s = 1.0 / (1.0 + np.exp(-_GELU_RATE * c * (1.0 + _GELU_CUBE * square)))
@@ -269,15 +282,13 @@ def _silu_kernel(x: Any, n: int) -> Any:
     c = np.clip(x, -800.0, 800.0)
     a = np.abs(c)
     e = np.exp(-a)
-    r = 1.0 / (1.0 + e)
-    up = x >= 0
+    d, q = one_and(e)
     if n == 0:
-        return np.where(up, x * r, _times_exp(c, a, e) * r)
+        return np.where(x >= 0, x / d, _times_exp(c, a, e) / d)
     if n == 1:
-        return np.where(up, r + c * e * r * r, _times_exp(((1.0 + c) + e) * r * r, a, e))
+        return np.where(x >= 0, 1.0 + e * (1.0 + c), _times_exp((1.0 + c) + e, a, e)) / q
     if n == 2:
-        turn = np.where(up, -1.0, 1.0) * -np.expm1(-a) * r
-        return _times_exp(2.0 + c * turn, a, e) * r * r
+        return _times_exp((2.0 - a) + e * (2.0 + a), a, e) / (q * d)
     return leibniz(n, lambda k: sigmoid_kernel(c, k), c)
 
 
@@ -303,18 +314,17 @@ def _mish_kernel(x: Any, n: int) -> Any:
     up = c > 0
     a = np.abs(c)
     e = np.exp(-a)
-    d = np.where(up, 1.0 + 2.0 * e * (1.0 + e), 2.0 + e * (2.0 + e))
-    r = 1.0 / d
+    d, q = one_and(np.where(up, 2.0 * e * (1.0 + e), e * (2.0 + e)), np.where(up, 1.0, 2.0))
     if n == 0:
-        return np.where(up, x * ((1.0 + 2.0 * e) * r), _times_exp(c, a, e) * (2.0 + e) * r)
+        return np.where(up, x * ((1.0 + 2.0 * e) / d), _times_exp(c, a, e) * ((2.0 + e) / d))
     if n == 1:
-        first = 4.0 * (1.0 + e) * r * r                  # t' / e^2 right of 0, t' / e left
-        return np.where(up, (1.0 + 2.0 * e) * r + c * e * e * first, _times_exp((2.0 + e) * r + c * first, a, e))
+        left = 4.0 * (1.0 + c) + e * ((6.0 + 4.0 * c) + e * (4.0 + e))
+        right = 1.0 + e * (4.0 + e * ((6.0 + 4.0 * c) + 4.0 * e * (1.0 + c)))
+        return np.where(up, right, _times_exp(left, a, e)) / q
     if n == 2:
-        first = 4.0 * (1.0 + e) * r * r
-        right = 4.0 * (((2.0 * e + 2.0) * e - 3.0) * e - 2.0) * r * r * r
-        left = 4.0 * (2.0 + e * (2.0 - e * (3.0 + 2.0 * e))) * r * r * r
-        return np.where(up, _times_exp(e * (2.0 * first + c * right), a, e), _times_exp(2.0 * first + c * left, a, e))
+        k = [8.0 * (1.0 - c), 12.0 * (2.0 - c), 8.0 * (4.0 + c), 8.0 * (2.0 + c)]
+        cubic = [np.where(up, r, left) for r, left in zip(k, k[::-1])]
+        return np.where(up, e, 1.0) * _times_exp(horner(tuple(cubic), e), a, e) / (q * d)
     s = jet_sigmoid([c, *[1.0] * (n > 0), *[0.0] * (n - 1)], np.where(up, 1.0, e) / (1.0 + e),
                     np.where(up, e, 1.0) / (1.0 + e))
     soft = [np.maximum(c, 0.0) + np.log1p(e)] + [s[k - 1] / k for k in range(1, n + 1)]
@@ -324,7 +334,8 @@ def _mish_kernel(x: Any, n: int) -> Any:
     return factorial(n) * (t[n - 1] + c * t[n])
 
 
-mish = curve("mish", rooted("mish", _mish_kernel), oracle=lambda x: x * np.tanh(np.logaddexp(x, 0)), domain=((-6.0, 6.0),),
+mish = curve("mish", rooted("mish", _mish_kernel), narrow=_mish_kernel,
+             oracle=lambda x: x * np.tanh(np.logaddexp(x, 0)), domain=((-6.0, 6.0),),
              doc="x tanh(softplus(x)). Misra, arXiv:1908.08681.")
 
 # --------------------------------------------------------------------------------------------------------------- others

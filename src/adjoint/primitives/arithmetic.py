@@ -26,14 +26,15 @@ NUMBERS = "iufc"
 _UP = {"f": np.float64, "e": np.float32, "E": np.float32, "F": np.complex128}
 
 
-def wide(f: Callable[..., Any]) -> Callable[..., Any]:
-    """The kernel ``f`` evaluated in the next wider dtype (but for float64 and complex128) and rounded once."""
+def wide(f: Callable[..., Any], careful: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """The kernel ``f`` evaluated in the next wider dtype and rounded once; in float64 and complex128 ``careful`` as it is."""
+    exact = careful or f
 
     def kernel(x: Any, *rest: Any, **params: Any) -> Any:
         dtype = x.dtype
         up = _UP.get(dtype.char)
         if up is None:
-            return f(x, *rest, **params)
+            return exact(x, *rest, **params)
         if rest:
             if x.ndim or any([v.ndim for v in rest]):  # noqa: C419
                 return f(x.astype(up), *[v.astype(up) for v in rest], **params).astype(dtype)

@@ -73,8 +73,9 @@ def _at_pole(x: Any, n: int) -> Any:
     return np.inf if n % 2 else np.where(x == 0, -np.copysign(np.inf, x), np.nan)
 
 
+_with_roots = rooted("digamma", polygamma_kernel)
 _POLYGAMMA: Primitive = _primitive(
-    "polygamma", 1, lambda x, n: polygamma_kernel(x, n), lambda y, x, n: (record(_POLYGAMMA.op(n=n + 1), x),),
+    "polygamma", 1, lambda x, n: _with_roots(x, n), lambda y, x, n: (record(_POLYGAMMA.op(n=n + 1), x),),
     domain=(), oracle=lambda x, n: scipy_special().polygamma(n, x),
     cases=tuple((lambda rng, n=n: ((rng.uniform(0.5, 4.0, (3, 2)),), {"n": n})) for n in (1, 2, 3)),
     doc="The n-th derivative of digamma.")
@@ -123,7 +124,7 @@ def _elementwise(name: str, kernel: Any, partials: Any, **more: Any) -> Any:
 
 
 digamma = _elementwise(
-    "digamma", rooted("digamma", polygamma_kernel), lambda y, x: (record(_POLYGAMMA.op(n=1), x),), domain=((0.5, 4.0),),
+    "digamma", _with_roots, lambda y, x: (record(_POLYGAMMA.op(n=1), x),), domain=((0.5, 4.0),),
     oracle="scipy.special.psi", doc="The digamma function psi(x), the derivative of log Gamma(x).")
 
 @lru_cache(1)

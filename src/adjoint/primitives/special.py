@@ -13,6 +13,7 @@ from ._curves import (
     horner,
     inverse_gauss_polynomial,
     logistic_polynomial,
+    one_and,
     scipy_special,
     wide,
 )
@@ -54,9 +55,10 @@ def sigmoid_kernel(x: Any, n: int) -> Any:
     r = 1.0 + e
     if n == 1:
         return e / (r * r)
+    d, q = one_and(e)
     if n == 2:
-        return np.copysign(1.0, x) * np.expm1(-a) * e / (r * r * r)
-    return e / (r * r) * horner(logistic_polynomial(n), np.tanh(0.5 * x))
+        return np.copysign(1.0, x) * np.expm1(-a) * e / (d * q)
+    return e / q * horner(logistic_polynomial(n), np.tanh(0.5 * x))
 
 
 sigmoid = curve(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,10 @@ from .._errors import ArgumentError, complain
 from .._graph import Op, Primitive, Spec, spec
 from .._tensor import Value
 from .._trace import binary, record, unary
+from . import _twofold as twofold
+from ._curves import two_sum
 from ._make import check_kind, elementwise, install
+from ._twofold import repaired
 from .arithmetic import add, example, helper, monomial, multiply, negative, square, wide
 from .comparison import equal, logical_and, where
 from .convert import cast, convert
@@ -178,10 +181,15 @@ def _power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
     return _any_power_slope(x, y, k=k, m=m)
 
 
-def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
+def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int, careful: bool = False) -> Any:
     s = y - k
-    p = np.power(x, s)
-    zero = x == 0
+    p, zero = np.power(x, s), x == 0
+    rest: Any = 1.0
+    if x.dtype.kind == "f":
+        extreme = ((np.abs(p) < 1e-280) | (np.abs(p) > 1e280)) & ~zero
+        if extreme.any():                                # in halves, with the factors between
+            half = np.power(np.abs(x), 0.5 * s)
+            p, rest = np.where(extreme, np.copysign(half, p), p), np.where(extreme, half, 1.0)
     logs = np.log(np.where(zero, 1, x)) if m or x.dtype.kind == "f" else 0
     if k and x.dtype.kind == "f":                        # the digits that y - k has lost, times log(x)
         b = s - y
@@ -193,9 +201,7 @@ def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
         for n in range(k):
             nothing = nothing | (y == n)
             p = p * np.where(nothing, 1, y - n)
-        if k == 1:
-            p = np.where(np.isinf(p) & (np.abs(y) < 1) & ~zero, y * np.power(x, y) / np.where(zero, 1, x), p)
-        return np.where(nothing & (k > 0), 0, p)
+        return np.where(nothing & (k > 0), 0, p * rest)
     factor: Any = 1
     for n in range(k):
         factor = factor * (y - n)
@@ -207,13 +213,29 @@ def _any_power_slope_kernel(x: Any, y: Any, k: int, m: int) -> Any:
             total = total + terms[j] * logs ** (m - j)
             top = (s.real < 0) | ((s == 0) & (k > 0)) if j < m else s.real < 0
             pole = np.where((terms[j] != 0) & top, (-1.0) ** (m - j) * np.sign(terms[j]) * np.inf, pole)
+        if careful and x.dtype.kind == "f":
+            size = np.add.reduce([np.abs(t * logs ** (m - j)) for j, t in enumerate(terms)])
+            total = repaired(total, np.where(zero, 0, 0.1 * size), lambda x, y: _log_factor(x, y, k, m), x, y)
         factor = np.where(zero, pole, total)
         factor = np.where((p == 0) & ~zero, 0, factor)
         p = np.where(zero, 1, p)
-    return np.where(factor == 0, 0, p * factor)
+    return np.where(factor == 0, 0, p * factor * rest)
 
 
-_any_power_slope = wide(_any_power_slope_kernel)
+def _log_factor(x: Any, y: Any, k: int, m: int) -> Any:
+    """The sum over j of C(m, j) d^j/dy^j (y (y - 1) ... (y - k + 1)) log(x)^(m - j)."""
+    log, found = twofold.log(x), twofold.twofold(0.0)
+    for j in range(min(k, m) + 1):
+        part = twofold.twofold(0.0)
+        for c in _falling(k, j) if j else np.poly(np.arange(k)):
+            part = part * y + c
+        found = found * log + part * float(math.comb(m, j))
+    for _ in range(m - min(k, m)):
+        found = found * log
+    return found
+
+
+_any_power_slope = wide(_any_power_slope_kernel, partial(_any_power_slope_kernel, careful=True))
 POWER_SLOPE = Primitive(
     "power_slope", lambda x, y, k, m: _POW.prim.infer(x, y), _power_slope_kernel,
     partials=lambda r, x, y, k, m: (_power_slope(x, y, k + 1, m), _power_slope(x, y, k, m + 1)), elementwise=True,
@@ -352,7 +374,7 @@ tan: Any = elementwise(
 # inside since the power alone underflows first.
 
 
-def _root_kernel(x: Any, form: str, n: int, m: int) -> Any:
+def _root_kernel(x: Any, form: str, n: int, m: int, careful: bool = False) -> Any:
     if x.dtype.kind == "c":
         s = {"circle": lambda: np.sqrt(1 - x) * np.sqrt(1 + x), "line": lambda: np.sqrt(1 + x * x),
              "hyperbola": lambda: np.sqrt(x - 1) * np.sqrt(x + 1)}[form]()
@@ -368,6 +390,8 @@ def _root_kernel(x: Any, form: str, n: int, m: int) -> Any:
     p = q ** (n // 2)
     if n % 2:
         p = p * np.sqrt(q)
+    if careful and form == "line" and n > 2:             # what rounding 1 + x^2 has lost counts n / 2 times
+        p = p + p * (0.5 * n * two_sum(1.0, x * x)[1] / q)
     r = (x if m else 1) / p
     if form == "circle":
         return r
@@ -396,7 +420,8 @@ def _root_infer(x: Spec, form: str, n: int, m: int) -> Spec:
 
 
 ROOT_POWER = Primitive(
-    "root_power", _root_infer, wide(_root_kernel), partials=_root_partials, elementwise=True, oracle=_root_oracle,
+    "root_power", _root_infer, wide(_root_kernel, partial(_root_kernel, careful=True)), partials=_root_partials,
+    elementwise=True, oracle=_root_oracle,
     cases=(lambda rng: ((rng.uniform(-0.9, 0.9, (2, 3)),), {"form": "circle", "n": 1, "m": 0}),
            lambda rng: ((rng.uniform(-0.9, 0.9, (2, 3)),), {"form": "circle", "n": 3, "m": 1}),
            lambda rng: ((rng.uniform(-3, 3, (2, 3)),), {"form": "line", "n": 2, "m": 0}),

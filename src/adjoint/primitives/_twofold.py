@@ -1,0 +1,164 @@
+"""Numbers as unevaluated sums of two float64: about 100 bits, for results whose terms cancel.
+
+Kernels take the short way first and come here only for what lost its digits there. No wider hardware type is used, since not
+every machine has one. Sums and products are exact transformations (Dekker 1971, Knuth); exp reduces its argument by ln 2 and a
+table, log is one Newton step on exp.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Context, Decimal
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ._curves import two_product, two_sum
+
+
+def _settled(high: Any, low: Any) -> Twofold:
+    """high + low for |low| <= |high|."""
+    s = high + low
+    return Twofold(s, low - (s - high))
+
+
+class Twofold:
+    """high + low, with |low| at most half a unit in the last place of high."""
+
+    __slots__ = ("high", "low")
+    __array_ufunc__ = None                               # an array on the left leaves the operation to us
+
+    def __init__(self, high: Any, low: Any = 0.0) -> None:
+        self.high, self.low = high, low
+
+    def __neg__(self) -> Twofold:
+        return Twofold(-self.high, -self.low)
+
+    def __add__(self, other: Any) -> Twofold:
+        o = twofold(other)
+        s, e = two_sum(self.high, o.high)
+        t, f = two_sum(self.low, o.low)
+        first = _settled(s, e + t)
+        return _settled(first.high, first.low + f)
+
+    def __sub__(self, other: Any) -> Twofold:
+        return self + -twofold(other)
+
+    def __rsub__(self, other: Any) -> Twofold:
+        return -self + other
+
+    def __mul__(self, other: Any) -> Twofold:
+        o = twofold(other)
+        p, e = two_product(self.high, o.high)
+        return _settled(p, e + (self.high * o.low + self.low * o.high))
+
+    def __truediv__(self, other: Any) -> Twofold:
+        o = twofold(other)
+        q = self.high / o.high
+        rest = self - o * q
+        r = rest.high / o.high
+        return _settled(q, r) + (rest - o * r).high / o.high
+
+    def __rtruediv__(self, other: Any) -> Twofold:
+        return twofold(other) / self
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __getitem__(self, at: Any) -> Twofold:
+        return Twofold(self.high[at], self.low[at] if np.ndim(self.low) else self.low)
+
+    def scaled(self, exponent: Any) -> Twofold:
+        """Times a power of two."""
+        return Twofold(np.ldexp(self.high, exponent), np.ldexp(self.low, exponent))
+
+
+def twofold(x: Any) -> Twofold:
+    return x if x.__class__ is Twofold else Twofold(x)
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """np.where for twofold numbers and for arrays."""
+    if x.__class__ is not Twofold and y.__class__ is not Twofold:
+        return np.where(condition, x, y)
+    x, y = twofold(x), twofold(y)
+    return Twofold(np.where(condition, x.high, y.high), np.where(condition, x.low, y.low))
+
+
+def sqrt(x: Any) -> Twofold:
+    """The root of positive numbers, by a Newton step."""
+    x = twofold(x)
+    r = np.sqrt(x.high)
+    return _settled(r, (x - Twofold(r) * r).high / (2.0 * r))
+
+
+def total(x: Twofold, axis: int = -1) -> Twofold:
+    """The sum along an axis, which stays with length 1; pairwise."""
+    high = np.moveaxis(x.high, axis, 0)
+    low = np.moveaxis(np.broadcast_to(x.low, x.high.shape), axis, 0)
+    if len(high) == 0:
+        return Twofold(np.zeros((*high.shape[1:], 1)).swapaxes(-1, axis))
+    rows = Twofold(high, low)
+    while len(rows.high) > 1:
+        n = len(rows.high)
+        half = rows[: n // 2] + rows[n // 2: n // 2 * 2]
+        rows = half if n % 2 == 0 else Twofold(*[np.concatenate([a, b]) for a, b in (
+            (half.high, rows.high[-1:]), (half.low, rows.low[-1:]))])
+    return Twofold(np.moveaxis(rows.high, 0, axis), np.moveaxis(rows.low, 0, axis))
+
+
+# -------------------------------------------------------------------------------------------------- exponential, logarithm
+
+_DIGITS = Context(prec=50)
+_STEPS = 256                                             # exp(j / 256) is looked up
+
+
+def _two(value: Decimal) -> tuple[float, float]:
+    high = float(value)
+    return high, float(_DIGITS.subtract(value, Decimal(high)))
+
+
+@lru_cache(1)
+def _table() -> tuple[Any, Any, int]:
+    reach = _STEPS * 7 // 20 + 1                         # ln(2) / 2 < 7 / 20
+    rows = [_two(_DIGITS.exp(_DIGITS.divide(Decimal(j), Decimal(_STEPS)))) for j in range(-reach, reach + 1)]
+    return np.array([h for h, _ in rows]), np.array([low for _, low in rows]), reach
+
+
+_SIXTH = Twofold(*_two(_DIGITS.divide(Decimal(1), Decimal(6))))
+_LN2 = _two(_DIGITS.ln(Decimal(2)))
+
+
+def exp(x: Any) -> Twofold:
+    """e**x to about 100 bits; for |x| up to 700."""
+    x = twofold(x)
+    n = np.rint(x.high / _LN2[0])
+    r = x - Twofold(*two_product(n, _LN2[0])) - n * _LN2[1]
+    j = np.rint(r.high * _STEPS)
+    r = r - j / _STEPS
+    t = r.high
+    series = _SIXTH + r * (_SIXTH * 0.25 + t * (1 / 120 + t * (1 / 720 + t * (1 / 5040 + t / 40320))))
+    less = r + r * r * (r * series + 0.5)
+    high, low, reach = _table()
+    at = np.where(np.isfinite(j), j, 0).astype(np.intp) + reach
+    near = Twofold(high[at], low[at])
+    return (near + near * less).scaled(np.where(np.isfinite(n), n, 0).astype(np.intc))
+
+
+def log(x: Any) -> Twofold:
+    """ln x to about 100 bits (absolute), near 1 of its size; for positive x."""
+    x = twofold(x)
+    n = np.frexp(x.high * 2.0 ** 0.5)[1] - 1
+    x = x.scaled(-n)
+    near = np.log(x.high)
+    return (x * exp(-near) - 1.0) + near + Twofold(*_LN2) * n.astype(np.float64)
+
+
+def repaired(y: Any, limit: Any, careful: Callable[..., Any], *xs: Any) -> Any:
+    """``y``, but where it is below ``limit`` in magnitude, having cancelled, the rounded ``careful(*xs)``."""
+    bad = np.abs(y) < limit
+    if not bad.any():
+        return y
+    out = np.array(y)
+    out[bad] = careful(*[v[bad] for v in np.broadcast_arrays(*xs)]).high
+    return out

@@ -69,8 +69,10 @@ def compute(compiler: Compiler, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
 
 def test_a_second_process_does_not_compile(tmp_path: Path) -> None:
     first, second = ran(started(tmp_path / "kept")), ran(started(tmp_path / "kept"))
-    assert first["compiled"] > 0 and first["loaded"] == 0
-    assert second["compiled"] == 0 and second["loaded"] == first["compiled"]
+    assert first["compiled"] > 0
+    assert first["loaded"] == 0
+    assert second["compiled"] == 0
+    assert second["loaded"] == first["compiled"]
     assert first["bits"] == second["bits"]
 
 
@@ -79,13 +81,15 @@ def test_two_processes_at_once_keep_whole_files(tmp_path: Path) -> None:
     results = [ran(p) for p in [started(folder), started(folder)]]
     assert len({r["bits"] for r in results}) == 1
     third = ran(started(folder))
-    assert third["compiled"] == 0 and third["bits"] == results[0]["bits"]
+    assert third["compiled"] == 0
+    assert third["bits"] == results[0]["bits"]
     assert not list(folder.glob("new-*"))
 
 
 def test_an_empty_name_switches_it_off(tmp_path: Path) -> None:
     result = ran(started("", XDG_CACHE_HOME=str(tmp_path), LOCALAPPDATA=str(tmp_path), HOME=str(tmp_path)))
-    assert result["compiled"] > 0 and not list(tmp_path.rglob("*.code"))
+    assert result["compiled"] > 0
+    assert not list(tmp_path.rglob("*.code"))
 
 
 def test_the_platforms_folder_is_private(tmp_path: Path) -> None:
@@ -111,8 +115,10 @@ def test_a_damaged_entry_is_ignored_and_rebuilt(monkeypatch: pytest.MonkeyPatch)
             file.write_bytes(spoil(content))
         fresh = Compiler()
         np.testing.assert_array_equal(compute(fresh, monkeypatch), want)
-        assert fresh.counts.loaded == 0 and fresh.counts.compiled == len(files)
-        assert entries(folder) == files and all(len(f.read_bytes()) == len(b) for f, b in zip(files, good))
+        assert fresh.counts.loaded == 0
+        assert fresh.counts.compiled == len(files)
+        assert entries(folder) == files
+        assert all(len(f.read_bytes()) == len(b) for f, b in zip(files, good))
     sound = Compiler()
     compute(sound, monkeypatch)
     assert sound.counts.compiled == 0
@@ -121,11 +127,13 @@ def test_a_damaged_entry_is_ignored_and_rebuilt(monkeypatch: pytest.MonkeyPatch)
 def test_code_for_another_processor_is_ignored(tmp_path: Path) -> None:
     here, there = cache.Place("this processor"), cache.Place("that processor")
     here.put("ab", b"code")
-    assert here.get("ab") == b"code" and there.get("ab") is None
+    assert here.get("ab") == b"code"
+    assert there.get("ab") is None
     (file,) = entries(tmp_path / "kept")
     there._path(tmp_path / "kept", "ab").write_bytes(file.read_bytes())      # under the other's name
     here._path(tmp_path / "kept", "cd").write_bytes(file.read_bytes())       # under another key
-    assert there.get("ab") is None and here.get("cd") is None
+    assert there.get("ab") is None
+    assert here.get("cd") is None
 
 
 def test_the_compiler_names_processor_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +168,8 @@ def test_it_stays_within_its_bound(tmp_path: Path) -> None:
             assert place.get("used") == b"old but used"  # noted: this was long ago
         assert sum(f.stat().st_size for f in entries(folder)) <= 50_000
     kept = {f.name[:2] for f in entries(folder)}
-    assert {"29", "28", "us"} <= kept and not {"00", "01", "05"} & kept
+    assert {"29", "28", "us"} <= kept
+    assert not {"00", "01", "05"} & kept
     place.put("large", bytes(60_000))
     assert place.get("large") is None
 
@@ -172,7 +181,8 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, monkeypatc
     folder.chmod(0o777)
     place = cache.Place("here")
     place.put("ab", b"code")
-    assert place.get("ab") is None and not entries(folder)
+    assert place.get("ab") is None
+    assert not entries(folder)
     assert "other users may write" in config.note
     folder.chmod(0o700)
     assert cache.objection(folder) == ""
@@ -191,14 +201,16 @@ def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path: Path, monkeypat
     keys[0].unlink()                                     # one has to be compiled; the others are read as before
     fresh = Compiler()
     np.testing.assert_array_equal(compute(fresh, monkeypatch), want)
-    assert fresh.counts.compiled == 1 and fresh.counts.loaded == len(keys) - 1
+    assert fresh.counts.compiled == 1
+    assert fresh.counts.loaded == len(keys) - 1
     blocked = tmp_path / "file"
     blocked.write_text("")
     for path in (blocked, blocked / "inside"):
         config.cache = path
         fresh = Compiler()
         np.testing.assert_array_equal(compute(fresh, monkeypatch), want)
-        assert fresh.counts.loaded == 0 and "is not kept" in config.note
+        assert fresh.counts.loaded == 0
+        assert "is not kept" in config.note
 
 
 def test_code_with_an_address_in_it_is_not_kept(tmp_path: Path) -> None:
@@ -209,7 +221,8 @@ def test_code_with_an_address_in_it_is_not_kept(tmp_path: Path) -> None:
     x = np.zeros(3, np.float32)
     spec = ad.constant(x)._spec
     run = compiler.function("unit", compiler.entry(body, [(spec, False)], 0, False, False))
-    assert run(x) is None and len(entries(tmp_path / "kept")) == before
+    assert run(x) is None
+    assert len(entries(tmp_path / "kept")) == before
 
 
 def test_what_is_not_as_the_code_needs_it_is_handed_back() -> None:
@@ -219,11 +232,13 @@ def test_what_is_not_as_the_code_needs_it_is_handed_back() -> None:
     spec, scalar = ad.constant(x)._spec, ad.constant(np.float64(1))._spec
     run = compiler.function("unit", compiler.entry(body, [(spec, False), (scalar, True)], 0, False, True))
     one = np.float64(1)
-    assert run(x, one) is None and x[0, 0] == 2
+    assert run(x, one) is None
+    assert x[0, 0] == 2
     for wrong in (x.astype(np.float64), x[:2], x.T, np.zeros((4, 3), np.float32), x[None], x[0], 3.0, None, np.float32(1),
                   np.zeros((3, 8), np.float32)[:, ::2], np.ma.zeros((3, 4), np.float32)):
         assert run(wrong, one) is False
-    assert run(x) is False and run(x, one, one) is False
+    assert run(x) is False
+    assert run(x, one, one) is False
 
 
 def test_code_is_freed_with_the_last_function_that_used_it() -> None:

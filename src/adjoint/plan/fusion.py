@@ -13,6 +13,7 @@ from typing import Any
 from .._graph import Op, Shape, Spec
 from .._scalar import NAMES, Expr, Functions
 from .access import Strides, View, contiguous, finer, joined, prefixes, rowwise, seen, spread
+from .products import Product, products
 from .program import Instr, Program
 
 TYPES = NAMES
@@ -74,18 +75,23 @@ class Unit:
     stages   in order: Loop with shape (), Nest, or Product
     made     value -> number of the stage that makes it
     views    value -> where in another's memory it lies
-    instrs   all of its operations, in the program's order
+    items    all of its operations, in the program's order; a Product stands for several
     """
 
-    __slots__ = ("args", "instrs", "made", "results", "stages", "views")
+    __slots__ = ("args", "items", "made", "results", "stages", "views")
 
     def __init__(self) -> None:
-        self.instrs: list[Instr] = []
+        self.items: list[Instr | Product] = []
         self.stages: list[Any] = []
         self.made: dict[int, int] = {}
         self.views: dict[int, View] = {}
         self.args: list[int] = []
         self.results: list[int] = []
+
+    @property
+    def instrs(self) -> list[Instr]:
+        """The operations one by one."""
+        return [i for item in self.items for i in (item.instrs if item.__class__ is Product else (item,))]  # type: ignore
 
     @property
     def names(self) -> dict[int, int]:
@@ -157,16 +163,26 @@ def fuse(program: Program) -> Fused:
     """Units and steps, every one after what it needs."""
     specs = program.specs
     kinds = [kind_of(i, specs) for i in program.instrs]
+    found, gone = products(program, lambda i: i.op.prim.kernel is i.op.prim.lowered)
+    items: list[Any] = list(program.instrs)
+    multiplied: set[int] = set()                         # operands of products
+    for n in gone:
+        kinds[n] = "gone"
+    for n, product in found.items():
+        kinds[n], items[n] = "product", product
+        multiplied.update(product.args)
     constants: dict[int, Any] = {}
     wanted_by_fused: set[int] = set()
-    for instr, kind in zip(program.instrs, kinds):
-        if kind in ("point", "reduction"):
-            wanted_by_fused.update(instr.args)
-    for n in range(len(kinds) - 1, -1, -1):              # a view that only steps look at is a step
+    for item, kind in zip(items, kinds):
+        if kind in ("point", "reduction", "product"):
+            wanted_by_fused.update(item.args)
+    for n in range(len(kinds) - 1, -1, -1):              # a view that only steps look at is a step, an operand a copy
         if kinds[n] == "view":
             instr = program.instrs[n]
             if instr.outs[0] in wanted_by_fused:
                 wanted_by_fused.update(instr.args)
+                if instr.outs[0] in multiplied:
+                    kinds[n] = "point"
             else:
                 kinds[n] = "step"
 
@@ -175,46 +191,53 @@ def fuse(program: Program) -> Fused:
     after_step: dict[int, int] = {}
     units: list[Unit] = []
     steps: list[list[Instr]] = []
+    first: list[Instr] = []
     last_impure = 0
-    for instr, kind in zip(program.instrs, kinds):
+    for item, kind in zip(items, kinds):
+        if kind == "gone":
+            continue
         if kind == "constant":
-            constants[instr.outs[0]] = instr.op.params["value"]
+            constants[item.outs[0]] = item.op.params["value"]
+            continue
+        if kind == "step" and not item.args and item.op.prim.pure:
+            first.append(item)                           # a constant array
+            after_step[item.outs[0]] = -1
             continue
         level = 0
-        for a in instr.args:
+        for a in item.args:
             if a in after_unit:
                 level = max(level, after_unit[a])
             elif a in after_step:
                 level = max(level, after_step[a] + (kind != "step"))
-        if kind == "step" and not instr.op.prim.pure:
+        if kind == "step" and not item.op.prim.pure:
             level = last_impure = max(level, last_impure)
         while len(units) <= level:
             units.append(Unit())
             steps.append([])
         if kind == "step":
-            steps[level].append(instr)
-            for v in instr.outs:
+            steps[level].append(item)
+            for v in item.outs:
                 after_step[v] = level
         else:
-            units[level].instrs.append(instr)
-            after_unit[instr.outs[0]] = level
+            units[level].items.append(item)
+            after_unit[item.outs[0]] = level
 
     views = {i.outs[0]: i for i, kind in zip(program.instrs, kinds) if kind == "view"}
     for unit in units:                                   # a view costs nothing: each unit that reads one has it for itself
-        own = {i.outs[0] for i in unit.instrs}
+        own = {i.outs[0] for i in unit.items}
         more: dict[int, Instr] = {}
-        wanted = [a for i in unit.instrs for a in i.args]
+        wanted = [a for i in unit.items for a in i.args]
         while wanted:
             a = wanted.pop()
             if a in views and a not in own and a not in more:
                 more[a] = views[a]
                 wanted.append(views[a].args[0])
-        unit.instrs[:0] = [more[a] for a in sorted(more)]
+        unit.items[:0] = [more[a] for a in sorted(more)]
 
     users: dict[int, set[int]] = {}                      # value -> levels of units that read it; -1: steps, outputs
     for level, unit in enumerate(units):
-        for instr in unit.instrs:
-            for a in instr.args:
+        for item in unit.items:
+            for a in item.args:
                 users.setdefault(a, set()).add(level)
         for instr in steps[level]:
             for a in instr.args:
@@ -222,9 +245,9 @@ def fuse(program: Program) -> Fused:
     for v in program.outputs:
         users.setdefault(v, set()).add(-1)
 
-    parts: list[Unit | Instr] = []
+    parts: list[Unit | Instr] = [*first]
     for level, unit in enumerate(units):
-        if unit.instrs:
+        if unit.items:
             _Arranger(unit, specs, constants).arrange(level, users)
             parts.append(unit)
         parts.extend(steps[level])
@@ -239,23 +262,31 @@ class _Arranger:
         self.late: set[int] = set()                      # reductions, complete when their loop (or row) is
         self.whole: set[int] = set()                     # reductions across rows, complete after their stage
         self.rows: dict[int, set[int]] = {}              # reduction -> numbers of rows in which it is complete by row
+        self.copies = {a for item in unit.items if item.__class__ is Product for a in item.args}
         self.readers: dict[int, set[int]] = {}           # array from outside -> stages that read it
 
     def arrange(self, level: int, users: dict[int, set[int]]) -> None:
         unit = self.unit
+        unit.stages.append(Loop(()))                     # for single numbers that nothing has to be done for
         args: dict[int, None] = {}
-        for instr in unit.instrs:
-            for a in instr.args:
+        for item in unit.items:
+            whole = item.__class__ is Product            # an operand lies in memory even where it is constant
+            for a in item.args:
                 base = unit.views[a].base if a in unit.views else a
-                if base not in unit.made and base not in self.constants:
+                if base not in unit.made and (base not in self.constants or whole):
                     args[base] = None
-            if instr.op.prim.view is not None and self._view(instr):
-                continue
-            self._place(instr)
+            if isinstance(item, Product):
+                unit.made[item.out] = len(unit.stages)
+                unit.stages.append(item)
+            elif item.op.prim.view is None or item.outs[0] in self.copies or not self._view(item):
+                self._place(item)
+        if not unit.stages[0].instrs:
+            del unit.stages[0]
+            unit.made = {v: n - 1 for v, n in unit.made.items()}
         unit.args = list(args)
         wanted: dict[int, None] = {}
-        for instr in unit.instrs:
-            out = instr.outs[0]
+        for item in unit.items:
+            out = item.outs[0]
             if users.get(out, set()) - {level} and out not in self.constants:
                 base = unit.views[out].base if out in unit.views else out
                 if base in unit.made:
@@ -302,7 +333,8 @@ class _Arranger:
             kept = contiguous(tuple([1 if k in axes else n for k, n in enumerate(space)]))
             target = Access(out, space, kept, 0)
         stages = unit.stages
-        for q in range(max(need, len(stages) - _LOOK_BACK), len(stages)):
+        for q in (0, *range(max(need, 1, len(stages) - _LOOK_BACK), len(stages))) if not need else range(
+                max(need, len(stages) - _LOOK_BACK), len(stages)):
             stage = stages[q]
             if single and stage.__class__ is Loop:
                 stage.instrs.append(instr)

@@ -11,7 +11,7 @@ from ...passes import for_loops
 from ...plan.fusion import Fused, Unit, fuse
 from ...plan.program import Instr, Program
 from .. import numpy as numpy_engine
-from . import threads
+from .blas import blas
 from .buffers import LARGE, take
 from .native import Compiler, Unavailable, compiler
 from .unit import UnitWriter
@@ -32,7 +32,9 @@ def build(program: Program) -> Run:
         return numpy_engine.build(program)
     try:
         native = compiler()
-        threads.connect(native.llvm)
+        found = blas()
+        for name, address in {} if found is None else found.symbols().items():
+            native.symbol(name, address)
     except Unavailable as error:
         config.note = f"The compiled engine is not available, everything runs through NumPy: {error}"
         return numpy_engine.build(program)
@@ -109,6 +111,8 @@ class _Plan:
                         names[f"k{v}"] = numpy_engine.bound(instr)
                         seen.append(f"v{v} = k{v}(v{instr.args[0]})")
                 body += reversed(seen)
+            elif (constant := numpy_engine.constant_of(program, part, {})) is not None:
+                names[f"v{part.outs[0]}"] = constant
             else:
                 steps += 1
                 names[f"k{n}"] = numpy_engine.bound(part)
@@ -132,7 +136,7 @@ class _Plan:
 
     def _unit(self, n: int, unit: Unit) -> list[str]:
         specs, names = self.program.specs, self.names
-        writer = UnitWriter(unit, specs, self.fused.constants, "body")
+        writer = UnitWriter(unit, specs, self.fused.constants, "body", self.native.width)
         body = writer.write()
         scratch = writer.scratch
         work = sum(specs[i.outs[0]].size + sum(specs[a].size for a in i.args) for i in unit.instrs)

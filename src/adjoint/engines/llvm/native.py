@@ -107,6 +107,7 @@ class Compiler:
         threads.connect(llvm)
         self.triple = llvm.get_process_triple()
         self.cpu, self.features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        self.width = 64 if "+avx512f" in self.features else 32 if "+avx2" in self.features else 16   # bytes of a vector register
         self.machines: dict[bool, Any] = {}              # made when something has to be compiled
         self.lock = threading.Lock()
         self.known: OrderedDict[str, Callable[..., Any]] = OrderedDict()

@@ -6,8 +6,11 @@ from typing import Any
 from ..._graph import Shape, Spec
 from ..._scalar import Expr, Functions
 from ...plan.fusion import REDUCTIONS, TYPES, Loop, Nest, Unit, lower, space_of
+from ...plan.products import Product
 from ...plan.program import Instr
+from .blas import blas
 from .loops import Array, NestWriter
+from .products import ProductWriter
 from .straight import Pieces, is_long, refuse
 from .text import MEMORY, SIZE, Writer, number
 
@@ -17,7 +20,7 @@ _STACK = 4096                                            # bytes of temporary ar
 class UnitWriter:
     """Writes the function of one unit. ``scratch`` holds the bytes of memory that the caller brings."""
 
-    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], name: str) -> None:
+    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], name: str, width: int = 32) -> None:
         self.unit, self.specs, self.constants, self.name = unit, specs, constants, name
         self.w = Writer()
         self.functions: list[str] = []                   # that stand beside the unit's own
@@ -27,7 +30,7 @@ class UnitWriter:
         self.labels = 0
         self.refuses = self.threads = False
         self.pieces: Pieces | None = None
-        self.memo: dict[int, str] = {}
+        self.products = ProductWriter(self.w, blas(), width)
         self.outside: set[int] = set()                   # what the stage at hand makes for others
         self.scratch = 0
         self._stack = 0
@@ -101,8 +104,8 @@ class UnitWriter:
         names = unit.names
         reading: dict[int, set[int]] = {}                # value -> stages that read it
         for n, stage in enumerate(unit.stages):
-            for instr in instructions(stage):
-                for a in instr.args:
+            for item in instructions(stage):
+                for a in item.args:
                     reading.setdefault(names.get(a, a), set()).add(n)
         self._last = {v: max(rows) for v, rows in reading.items()}
         for v in unit.args:
@@ -114,18 +117,21 @@ class UnitWriter:
             self.outside = {v for v, made in unit.made.items() if made == n and (v in results or reading.get(v, set()) - {n})}
             if isinstance(stage, Nest):
                 NestWriter(self, n, stage).write()
+            elif isinstance(stage, Product):
+                self._product(stage)
             elif is_long(stage):
                 self._long(n, stage)
             else:
                 self._straight(stage)
             self._give_back()
+        self.products.finish()
         w.add(f"ret i32 {w.set('load i32, ptr %refused') if self.refuses else '0'}")
         body = [f"define internal i32 @{self.name}({', '.join(params)}) #0 {{", "entry:", *self.head]
         if self.refuses:
             body += ["  %refused = alloca i32", "  store i32 0, ptr %refused"]
-        before: list[str] = []
+        before = [self.products.definitions()]
         if self.threads:
-            before = ["@adjoint_threads = external global i32", "declare void @adjoint_parallel(ptr, ptr, i32, i32)"]
+            before += ["@adjoint_threads = external global i32", "declare void @adjoint_parallel(ptr, ptr, i32, i32)"]
         if self.pieces is not None:
             body.append(f"  %frame = alloca i64, i64 {len(self.pieces.slots)}")
             before += self.pieces.functions
@@ -199,6 +205,21 @@ class UnitWriter:
         if v in self.arrays:
             self.w.store(name, self.arrays[v].pointer, self.arrays[v].type)
 
+    def _product(self, p: Product) -> None:
+        out, w = p.out, self.w
+        if self.specs[out].size == 1 and out not in self.arrays:
+            self.arrays[out] = self.temporary(p.type, 1)
+        self.products.write(p, self._operand, self.memory(out).pointer, self.scalar)
+        if self.specs[out].size == 1:
+            self.scalars[out] = w.load(self.arrays[out].pointer, p.type)
+
+    def _operand(self, v: int) -> str:
+        """Where an operand of a product lies."""
+        if v not in self.arrays:                         # a single number
+            self.arrays[v] = self.temporary(self.type(v), 1, self._last[v])
+            self.w.store(self.scalar(v), self.arrays[v].pointer, self.arrays[v].type)
+        return self.arrays[v].pointer
+
     def _long(self, n: int, loop: Loop) -> None:
         """Straight-line code in pieces."""
         unit, w = self.unit, self.w
@@ -219,8 +240,10 @@ class UnitWriter:
             self._keep(v, w.load(pieces._at(w, pieces.slot(v)), pieces.type(v)))
 
 
-def instructions(stage: Any) -> list[Instr]:
+def instructions(stage: Any) -> list[Instr | Product]:
     """A stage's operations."""
+    if isinstance(stage, Product):
+        return [stage]
     if isinstance(stage, Nest):
         return [i for loop in stage.loops for i in loop.instrs]
     return stage.instrs  # type: ignore[no-any-return]

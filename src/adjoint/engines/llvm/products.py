@@ -203,7 +203,7 @@ class ProductWriter:
                 tile(str(full), p.m - full)
 
         if whole:
-            loop(self.w, whole, wide, lambda j, _: [strip(j, [lanes] * (wide // lanes))][:0], [])
+            loop(self.w, whole, wide, lambda j, _: strip(j, [lanes] * (wide // lanes)))
         if p.n > whole:
             strip(str(whole), pieces(p.n - whole, lanes))
 

@@ -1,4 +1,4 @@
-"""The command line: ``adjoint run``, ``adjoint info``."""
+"""The command line: ``adjoint run``, ``explain``, ``draw``, ``check`` and ``info``."""
 from __future__ import annotations
 
 from ._main import main

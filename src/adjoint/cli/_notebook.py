@@ -15,9 +15,10 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_output
 
+from .._errors import AdjointError
 from . import _report
 from ._screen import Screen, screen
-from ._script import as_program, exit_status
+from ._script import Around, as_program, exit_status
 from ._shell import Shell, shell_for
 
 
@@ -191,8 +192,9 @@ def write(book: Any, path: str) -> None:
         raise
 
 
-def run_notebook(path: str, argv: list[str], output: str | None, quiet: bool, full: bool) -> int:
-    """Run the notebook and return the exit status."""
+def run_notebook(path: str, argv: list[str], output: str | None, quiet: bool, full: bool,
+                 around: Around = contextlib.nullcontext) -> int:
+    """Run the notebook, each cell inside the context manager that ``around`` makes, and return the exit status."""
     try:
         book = read(path)
     except Unreadable as error:
@@ -213,7 +215,7 @@ def run_notebook(path: str, argv: list[str], output: str | None, quiet: bool, fu
     status = 1
     try:
         with as_program([given, *argv], os.path.dirname(path), None), inside(os.path.dirname(path)), terminating():
-            status = _run(book, given, show, full)
+            status = _run(book, given, show, full, around)
     except KeyboardInterrupt as error:                   # between two cells
         text, status = ended(error, given)
         show.error(text)
@@ -243,7 +245,7 @@ def inside(folder: str) -> Iterator[None]:
             os.chdir(before)
 
 
-def _run(book: Any, name: str, show: Screen, full: bool) -> int:
+def _run(book: Any, name: str, show: Screen, full: bool, around: Around) -> int:
     record = Record(show)
     with shell_for(record) as shell:
         for number, cell in enumerate(book.cells, 1):
@@ -256,16 +258,22 @@ def _run(book: Any, name: str, show: Screen, full: bool) -> int:
             show.code(count, source)
             cell.outputs = record.begin()
             where = f"{name}: In [{count}] (cell {number} of {len(book.cells)})"
-            status = _run_cell(shell, record, cell, source, count, where, full)
+            status = _run_cell(shell, record, cell, source, count, where, full, around)
             if status is not None:
                 return status
     return 0
 
 
-def _run_cell(shell: Shell, record: Record, cell: Any, source: str, count: int, where: str, full: bool) -> int | None:
+def _run_cell(shell: Shell, record: Record, cell: Any, source: str, count: int, where: str, full: bool,
+              around: Around) -> int | None:
     """Run one cell: None to go on, or the status to end with."""
-    result = shell.run_cell(source, store_history=True)
-    error = result.error_before_exec or result.error_in_exec
+    error: Any = None
+    try:
+        with around():
+            result = shell.run_cell(source, store_history=True)
+            error = result.error_before_exec or result.error_in_exec
+    except AdjointError as late:                         # of what the cell had left pending
+        error = error or late
     if error is None:
         return 0 if shell.leaving else None
     if isinstance(error, SystemExit):

@@ -8,9 +8,11 @@ import os
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from . import _report
+
+Around = Callable[[], contextlib.AbstractContextManager[object]]
 
 
 @contextlib.contextmanager
@@ -29,8 +31,8 @@ def as_program(argv: list[str], folder: str, main: types.ModuleType | None) -> I
             sys.modules["__main__"] = before[2]
 
 
-def run_script(path: str, argv: list[str], full: bool) -> int:
-    """Run the script and return the exit status."""
+def run_script(path: str, argv: list[str], full: bool, around: Around = contextlib.nullcontext) -> int:
+    """Run the script, inside the context manager that ``around`` makes, and return the exit status."""
     given, path = path, os.path.abspath(path)
     try:
         with io.open_code(path) as file:
@@ -45,8 +47,9 @@ def run_script(path: str, argv: list[str], full: bool) -> int:
         threads = set(threading.enumerate())
         try:
             code = compile(source, path, "exec", dont_inherit=True)
-            exec(code, main.__dict__)
-            _join(threads)
+            with around():
+                exec(code, main.__dict__)
+                _join(threads)
             return 0
         except SystemExit as error:
             return exit_status(error)

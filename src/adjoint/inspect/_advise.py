@@ -53,12 +53,12 @@ class Advices(list[Advice]):
         return [a.kind for a in self]
 
 
-def advise(tape: Any, loss: Any) -> Advices:
+def advise(tape: Any, loss: Any, frame: Any = None) -> Advices:
     """Look for likely mistakes behind ``loss``; the tape must be persistent or not used yet."""
     if not is_value(loss):
         raise TypeError(complain("GradientTape.advise", "the loss", "a tensor that the tape recorded", f"{loss!r:.60}"))
     record, found = Record(tape, loss), Advices()
-    frame = recording_frame(user_frame(), record)
+    frame = recording_frame(user_frame() if frame is None else frame, record)
     traces = traces_of(tape, record)
     above = _above(record, record.places(loss))
     _softmax(record, above, traces, found)

@@ -542,7 +542,7 @@ class _Case:
         roots = self._roots_of(above)
         line = next((self.record.line(at) for at in self.targets if self.record.line(at)), None)
         made = f" at {shown(line)}" if line else ""
-        known = f" It was computed{made} from {roots}." if roots else ""
+        known = f" {self.t} was computed{made} from {roots}." if roots else ""
         if not self.sources:
             text = f"{self.s} was not used while the tape recorded"
             line = line_of(self.tape._done) if line is None and self.tape._done else line

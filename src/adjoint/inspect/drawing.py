@@ -86,9 +86,13 @@ class Drawing:
         return f"<Drawing of {self._values} values in {len(self.boxes)} boxes: show it in Jupyter or save('tape.html')>"
 
 
-def draw(tape: Any, target: Any = None, path: Any = None, format: str | None = None, fold: bool | None = None) -> Drawing:
-    """A drawing of what ``tape`` recorded on the way to ``target`` (all of it without one), written to ``path`` if given."""
-    drawing = Drawing(Record(tape, target), fold)
+def draw(tape: Any, target: Any = None, path: Any = None, format: str | None = None, fold: bool | None = None,
+         frame: Any = None) -> Drawing:
+    """A drawing of what ``tape`` recorded on the way to ``target`` (all of it without one), written to ``path`` if given.
+
+    ``frame`` is where the names of tensors and variables are looked up: where this was called, unless given.
+    """
+    drawing = Drawing(Record(tape, target, frame), fold)
     if path is not None:
         drawing.save(path, format)
     elif format is not None and format not in FORMATS:

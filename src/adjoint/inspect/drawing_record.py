@@ -106,11 +106,12 @@ def views_of(tape: Any) -> tuple[list[View], set[At]]:
     return views, {(n, idx) for past, idx in marked for n, v in enumerate(views) if v.past is past}
 
 
-def caller_names() -> dict[int, tuple[str, Any]]:
-    """The names that tensors and variables have where the drawing was asked for."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
+def names_in(frame: Any) -> dict[int, tuple[str, Any]]:
+    """The names that tensors and variables have in a frame; without one, where the drawing was asked for."""
+    if frame is None:
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+            frame = frame.f_back
     found: dict[int, tuple[str, Any]] = {}
     if frame is None:
         return found
@@ -127,7 +128,7 @@ def caller_names() -> dict[int, tuple[str, Any]]:
 class Record:
     """The items behind a target, in the order of recording."""
 
-    def __init__(self, tape: Any, target: Any) -> None:
+    def __init__(self, tape: Any, target: Any, frame: Any = None) -> None:
         self.views, self.watched = views_of(tape)
         self.variables = tape._variables
         self.items: list[Item] = []
@@ -140,7 +141,7 @@ class Record:
         for at in ends:
             self.items[self.at[at]].target = True
         self._watch()
-        self._name(caller_names())
+        self._name(names_in(frame))
         self._evaluate(ends)
 
     # -- structure -----------------------------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ class Primitive:
                may look at shape and strides, never at elements
     product    (*specs, **params) -> labels of the axes of two operands and of the result, where it is the sum of products over
                the labels that the result does not have (else None)
+    places     (out, *specs, **params) -> for each input the view of ``out`` in which it is found again, where the result is
+               nothing but its inputs and zeros elsewhere; None where it is not; ``out`` as for ``view``
     batch      (args, axes, **params) -> (result, axis): the rule for vmap; elementwise primitives need none
     domain     for tests: one (low, high) an input
     cases      for tests: callables (rng) -> (arrays, params)
@@ -74,7 +76,7 @@ class Primitive:
 
     __slots__ = (
         "_ops", "batch", "cases", "doc", "domain", "elementwise", "expand", "infer", "joint", "jvp", "kernel", "linear", "lower",
-        "lowered", "module", "name", "oracle", "partials", "product", "pure", "view", "vjp",
+        "lowered", "module", "name", "oracle", "partials", "places", "product", "pure", "view", "vjp",
     )
 
     def __init__(
@@ -91,6 +93,7 @@ class Primitive:
         lower: Callable[..., Any] | None = None,
         expand: Callable[..., Any] | None = None,
         view: Callable[..., Any] | None = None,
+        places: Callable[..., Any] | None = None,
         product: Callable[..., Any] | None = None,
         batch: Callable[..., Any] | None = None,
         elementwise: bool = False,
@@ -104,7 +107,8 @@ class Primitive:
             raise AdjointError(f"a primitive named {name!r} exists already")
         self.name, self.infer, self.kernel = name, infer, kernel
         self.partials, self.vjp, self.jvp, self.linear, self.joint = partials, vjp, jvp, linear, joint
-        self.lower, self.expand, self.view, self.product = lower, expand, view, product
+        self.lower, self.expand, self.product = lower, expand, product
+        self.view, self.places = view, places
         self.batch, self.elementwise, self.pure = batch, elementwise, pure
         self.lowered = kernel                            # what a compiled form stands for: another kernel is called
         self.domain, self.cases, self.oracle, self.doc = domain, cases, oracle, doc

@@ -53,7 +53,7 @@ def random_program(seed: int) -> Any:
             x = draw()
             n = x.ndim
             axis = int(rng.integers(n)) if n else None
-            kind = rng.integers(9)
+            kind = rng.integers(12)
             if kind == 0 and n:
                 x = [ad.sum, ad.mean, ad.max, ad.min][rng.integers(4)](x, axis=axis, keepdims=bool(rng.integers(2)))
             elif kind == 1 and n:
@@ -74,8 +74,16 @@ def random_program(seed: int) -> Any:
                     x = x * y + 0.5
                 except ad.ShapeError:
                     x = ad.tanh(x)
+            elif kind == 8 and n:
+                x = ad.pad(x, [(int(rng.integers(2)), int(rng.integers(3))) for _ in range(n)])
+            elif kind == 9 and n:
+                x = ad.concat([x, ad.tanh(x), x * 2.0], axis=axis)
+            elif kind == 10:
+                x = ad.stack([ad.sum(x), ad.max(x)]) if rng.integers(2) else ad.stack([x, ad.tanh(x)], axis=n)
             else:
                 x = ad.exp(-x * x)
+            if x.size > 3000:
+                x = ad.mean(x, axis=0)
             have.append(x)
         wanted = have[-5:]
         return [*wanted, ad.sum(have[-1])]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._graph import Op, Shape
+from .._graph import Op, Shape, Spec
 
 Strides = tuple[int, ...]
 _BYTE = np.zeros(1, np.int8)                             # views of it have byte strides that count elements
@@ -46,6 +46,18 @@ def seen(op: Op, shape: Shape, strides: Strides, offset: int) -> tuple[Strides, 
         return None
     start: int = out.__array_interface__["data"][0] - array.__array_interface__["data"][0]
     return tuple([s if n != 1 else 0 for s, n in zip(out.strides, out.shape)]), offset + start
+
+
+def placed(op: Op, inputs: Sequence[Spec], out: Shape) -> list[tuple[Strides, int]] | None:
+    """Where in its result an operation that only puts its inputs there puts each; else None."""
+    assert op.prim.places is not None
+    array = np.lib.stride_tricks.as_strided(_BYTE, out, contiguous(out))
+    views = op.prim.places(array, *inputs, **op.params)
+    if views is None:
+        return None
+    start = array.__array_interface__["data"][0]
+    return [(tuple([s if n != 1 else 0 for s, n in zip(v.strides, v.shape)]), v.__array_interface__["data"][0] - start)
+            for v in views]
 
 
 def joined(a: Shape, b: Shape) -> Shape | None:
@@ -127,4 +139,5 @@ def split(sizes: Sequence[int], rows: int) -> int | None:
     return len(sizes) if size == rows else None
 
 
-__all__ = ["Strides", "View", "contiguous", "finer", "joined", "merged", "prefixes", "rowwise", "seen", "split", "spread"]
+__all__ = [
+    "Strides", "View", "contiguous", "finer", "joined", "merged", "placed", "prefixes", "rowwise", "seen", "split", "spread"]

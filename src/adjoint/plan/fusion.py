@@ -12,13 +12,15 @@ from typing import Any
 
 from .._graph import Op, Shape, Spec
 from .._scalar import NAMES, Expr, Functions
-from .access import Strides, View, contiguous, finer, joined, prefixes, rowwise, seen, spread
+from ..primitives.movement import RESHAPE
+from .access import Strides, View, contiguous, finer, joined, placed, prefixes, rowwise, seen, spread
 from .products import Product, products
 from .program import Instr, Program
 
 TYPES = NAMES
 REDUCTIONS = {"sum": "add", "mean": "mean", "max": "max", "min": "min"}
 CONSTANTS = frozenset({"literal", "full"})
+_PARTS = 32                                              # inputs that are put into one result
 _LOOK_BACK = 24                                          # stages that an operation may join
 
 
@@ -37,15 +39,17 @@ class Loop:
 
     reads    argument as given -> Access, for each instruction
     reduced  reduction's result -> Access of where it is added up
+    puts     value that is a part of another -> Access of where it goes
     """
 
-    __slots__ = ("instrs", "reads", "reduced", "shape")
+    __slots__ = ("instrs", "puts", "reads", "reduced", "shape")
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.instrs: list[Instr] = []
         self.reads: dict[tuple[int, Shape], Access] = {}
         self.reduced: dict[int, Access] = {}
+        self.puts: dict[int, Access] = {}
 
     def along(self, access: Access) -> Strides:
         """The access's strides along the loop's axes."""
@@ -74,17 +78,21 @@ class Unit:
     results  values that others need
     stages   in order: Loop with shape (), Nest, or Product
     made     value -> number of the stage that makes it
+    lies     value that is nothing but a part of another -> where in it
+    zeroed   value made of such parts that do not fill it -> the stage before which it is set to zero
     views    value -> where in another's memory it lies
     items    all of its operations, in the program's order; a Product stands for several
     """
 
-    __slots__ = ("args", "items", "made", "results", "stages", "views")
+    __slots__ = ("args", "items", "lies", "made", "results", "stages", "views", "zeroed")
 
     def __init__(self) -> None:
         self.items: list[Instr | Product] = []
         self.stages: list[Any] = []
         self.made: dict[int, int] = {}
         self.views: dict[int, View] = {}
+        self.lies: dict[int, View] = {}
+        self.zeroed: dict[int, int] = {}
         self.args: list[int] = []
         self.results: list[int] = []
 
@@ -128,7 +136,7 @@ def lower(s: Functions, op: Op, args: list[Expr], out: str) -> Expr:
 
 
 def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
-    """constant, view, reduction, point or step."""
+    """constant, view, reduction, point, parts or step."""
     prim = instr.op.prim
     if len(instr.outs) != 1 or prim.kernel is not prim.lowered:
         return "step"
@@ -146,6 +154,9 @@ def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
         types.append(t)
     if prim.view is not None:
         return "view" if len(types) == 1 else "step"
+    if prim.places is not None:
+        found = out.size > 1 and len(types) <= _PARTS and placed(instr.op, [specs[a] for a in instr.args], out.shape)
+        return "parts" if found else "step"
     if prim.name in REDUCTIONS:
         return "reduction" if out.dtype is specs[instr.args[0]].dtype and out.dtype.kind in "iuf" else "step"
     if prim.elementwise and lowers(instr.op, tuple(types), TYPES[out.dtype.name]):
@@ -174,7 +185,7 @@ def fuse(program: Program) -> Fused:
     constants: dict[int, Any] = {}
     wanted_by_fused: set[int] = set()
     for item, kind in zip(items, kinds):
-        if kind in ("point", "reduction", "product"):
+        if kind in ("point", "reduction", "product", "parts"):
             wanted_by_fused.update(item.args)
     for n in range(len(kinds) - 1, -1, -1):              # a view that only steps look at is a step, an operand a copy
         if kinds[n] == "view":
@@ -278,11 +289,14 @@ class _Arranger:
             if isinstance(item, Product):
                 unit.made[item.out] = len(unit.stages)
                 unit.stages.append(item)
+            elif item.op.prim.places is not None:
+                self._parts(item)
             elif item.op.prim.view is None or item.outs[0] in self.copies or not self._view(item):
                 self._place(item)
         if not unit.stages[0].instrs:
             del unit.stages[0]
             unit.made = {v: n - 1 for v, n in unit.made.items()}
+            unit.zeroed = {v: n - 1 for v, n in unit.zeroed.items()}
         unit.args = list(args)
         wanted: dict[int, None] = {}
         for item in unit.items:
@@ -307,6 +321,23 @@ class _Arranger:
         self.unit.views[out] = View(view.base, *found)
         return True
 
+    def _parts(self, instr: Instr) -> None:
+        """Each input is copied to its part of the result, by the loop that makes it if there is one."""
+        unit, specs, out = self.unit, self.specs, instr.outs[0]
+        found = placed(instr.op, [specs[a] for a in instr.args], specs[out].shape)
+        assert found is not None
+        stages = []
+        for a, (strides, offset) in zip(instr.args, found):
+            part = max(specs) + 1
+            specs[part] = specs[a]
+            unit.lies[part] = View(out, strides, offset)
+            self._place(Instr(RESHAPE.op(shape=specs[a].shape), (a,), (part,)))
+            stages.append(unit.made[part])
+        if sum(specs[a].size for a in instr.args) < specs[out].size:
+            unit.zeroed[out] = min(stages)
+        unit.made[out] = max(stages)
+        self.whole.add(out)
+
     def _access(self, given: int, space: Shape) -> Access:
         view = self.unit.views.get(given)
         shape = self.specs[given].shape
@@ -325,7 +356,7 @@ class _Arranger:
             b = access.base
             if b in unit.made:
                 stage = unit.stages[unit.made[b]]
-                inside = stage.__class__ is Loop if single else stage.__class__ is Nest and b not in self.whole
+                inside = stage.__class__ is (Loop if single else Nest) and b not in self.whole
                 need = max(need, unit.made[b] + (not inside))
         target = None
         if reduction:
@@ -363,6 +394,9 @@ class _Arranger:
                 self.readers.setdefault(access.base, set()).add(q)
         self.unit.made[out] = q
         nest.at[out] = k
+        lies = self.unit.lies.get(out)
+        if lies is not None:
+            loop.puts[out] = Access(lies.base, self.specs[out].shape, lies.strides, lies.offset)
         if target is not None:
             loop.reduced[out] = target
             self.late.add(out)

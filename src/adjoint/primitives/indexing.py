@@ -237,7 +237,8 @@ def _index_cases() -> tuple[Any, ...]:
 
 
 INDEX = Primitive(
-    "index", index_infer, _index_kernel, view=lambda x, key: x[selector(key)], vjp=_index_vjp, linear=(0,), batch=_index_batch, cases=_index_cases(),
+    "index", index_infer, _index_kernel, view=lambda x, key: x[selector(key)], vjp=_index_vjp, linear=(0,),
+    batch=_index_batch, cases=_index_cases(),
     oracle=lambda x, *idx, key: x[filled(key, idx)], doc="The part of a tensor that a key selects.")
 
 # --------------------------------------------------------------------------------------------- the transpose of indexing
@@ -341,7 +342,8 @@ def _unindex_oracle(g: Any, *idx: Any, key: Key, shape: Shape) -> Any:
 UNINDEX = Primitive(
     "unindex", _unindex_infer, _unindex_kernel,
     vjp=lambda g, y, x, *idx, key, shape: (index_op(g, key, idx), *[None] * len(idx)), linear=(0,), batch=_unindex_batch,
-    cases=_unindex_cases(), oracle=_unindex_oracle,
+    cases=_unindex_cases(), oracle=_unindex_oracle, places=lambda out, *specs, key, shape: (
+        (out[selector(key)],) if len(specs) == 1 else None),
     doc="Zeros with a tensor added in at the part that a key selects: the transpose of indexing.")
 
 

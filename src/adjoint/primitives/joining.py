@@ -78,6 +78,14 @@ def _concat_vjp(g: Any, y: Any, *xs: Any, axis: int) -> tuple[Any, ...]:
     return tuple(record(SPLIT.op(axis=axis, sizes=tuple([x._spec.shape[axis] for x in xs])), g))
 
 
+def _concat_places(out: Any, *specs: Spec, axis: int) -> list[Any]:
+    views, start = [], 0
+    for s in specs:
+        views.append(out[(slice(None),) * axis + (slice(start, start + s.shape[axis]),)])
+        start += s.shape[axis]
+    return views
+
+
 def _concat_batch(args: Any, axes: Any, axis: int) -> Any:
     return record(CONCAT.op(axis=axis + 1), *batch_all(args, axes)), 0
 
@@ -85,7 +93,7 @@ def _concat_batch(args: Any, axes: Any, axis: int) -> Any:
 CONCAT: Primitive = Primitive(
     "concat", _concat_infer, lambda *xs, axis: np.concatenate(xs, axis), vjp=_concat_vjp,
     jvp=lambda ts, y, *xs, axis: record(CONCAT.op(axis=axis), *fill(ts, xs)), batch=_concat_batch,
-    oracle=lambda *xs, axis: np.concatenate(xs, axis), doc="Tensors one after the other along an axis.",
+    places=_concat_places, oracle=lambda *xs, axis: np.concatenate(xs, axis), doc="Tensors one after the other along an axis.",
     cases=(lambda rng: ((rng.normal(size=(2, 3)), rng.normal(size=(1, 3))), {"axis": 0}),))
 
 
@@ -214,6 +222,7 @@ STACK: Primitive = Primitive(
     vjp=lambda g, y, *xs, axis: tuple(record(UNSTACK.op(axis=axis), g)),
     jvp=lambda ts, y, *xs, axis: record(STACK.op(axis=axis), *fill(ts, xs)),
     batch=lambda args, axes, axis: (record(STACK.op(axis=axis + 1), *batch_all(args, axes)), 0),
+    places=lambda out, *specs, axis: [out[(*(slice(None),) * axis, k, ...)] for k in range(len(specs))],
     oracle=lambda *xs, axis: np.stack(xs, axis), doc="Tensors side by side along a new axis.",
     cases=(lambda rng: ((rng.normal(size=(2, 3)), rng.normal(size=(2, 3))), {"axis": 1}),))
 

@@ -353,6 +353,7 @@ SECTION: Primitive = _define(
 
 EMBED: Primitive = _define(
     "embed", lambda x, axis, start, size: _resized(x, axis, size), _embed_kernel,
+    places=lambda out, x, axis, start, size: (_section_kernel(out, axis, start, start + x.shape[axis]),),
     vjp=lambda g, y, x, axis, start, size: (
         record(SECTION.op(axis=axis, start=start, stop=start + x._spec.shape[axis]), g),),
     shift=lambda x, axis, start, size: {"axis": axis + 1, "start": start, "size": size},

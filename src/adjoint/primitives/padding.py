@@ -57,8 +57,14 @@ def _pad_batch(args: Any, axes: Any, widths: Widths, mode: str, value: Any) -> t
     return record(PAD.op(widths=(*widths[:k], (0, 0), *widths[k:]), mode=mode, value=value), args[0]), k
 
 
+def _pad_places(out: Any, x: Spec, widths: Widths, mode: str, value: Any) -> Any:
+    if mode != "constant" or value != 0:
+        return None
+    return (out[tuple([slice(a, a + n) for (a, _), n in zip(widths, x.shape)])],)
+
+
 PAD: Primitive = Primitive(
-    "pad", _pad_infer, _pad_kernel, vjp=_pad_vjp, batch=_pad_batch,
+    "pad", _pad_infer, _pad_kernel, places=_pad_places, vjp=_pad_vjp, batch=_pad_batch,
     jvp=lambda ts, y, x, widths, mode, value: record(PAD.op(widths=widths, mode=mode, value=0), ts[0]),
     oracle=lambda x, widths, mode, value: np.pad(x, widths, mode=mode, **(
         {"constant_values": value} if mode == "constant" else {})),

@@ -147,6 +147,7 @@ class NestWriter:
         """Cut the loop's axes in outer ones (the rows) and inner ones, merged where every array goes on."""
         loop = piece.loop
         accesses = [x for x in piece.leaves if isinstance(x, Access)]
+        accesses += loop.puts.values()
         targets = [loop.reduced[r.out] for r in piece.reductions]
         rows: list[Strides] = [loop.along(x) for x in accesses] + [loop.along(x) for x in targets] + [contiguous(loop.shape)]
         sizes = list(loop.shape)
@@ -201,7 +202,9 @@ class NestWriter:
                     if self._exact(r):
                         r.shared_errors = unit.temporary("f64", places)
         for v, k in self.nest.at.items():                # memory of what the nest makes
-            if v in unit.outside:
+            if v in unit.unit.lies:
+                unit.memory(unit.unit.lies[v].base)
+            elif v in unit.outside:
                 if self.specs[v].size > 1:
                     unit.memory(v)
             elif any(v in _bases(loop) for loop in self.nest.loops[k + 1:]):
@@ -387,8 +390,10 @@ class NestWriter:
         wanted = [e for _, e in p.stores] + [r.source for r in p.reductions] + p.s.refused
         names = w.expressions(wanted, leaf)
         for (v, e), name in zip(p.stores, names):
-            pointer, local = self._pointer(v)
-            w.store(name, self._at(pointer, e.type, p.whole, outer, inner, local), e.type)
+            put = p.loop.puts.get(v)
+            pointer, local = self._pointer(v if put is None else put.base)
+            path = p.whole if put is None else p.paths[id(put)]
+            w.store(name, self._at(pointer, e.type, path, outer, inner, local), e.type)
         for r, name in zip(p.reductions, names[len(p.stores):]):
             self._accumulate(r, name, outer, inner)
         for name in names[len(p.stores) + len(p.reductions):]:

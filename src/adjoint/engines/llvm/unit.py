@@ -30,7 +30,7 @@ class UnitWriter:
         self.labels = 0
         self.refuses = self.threads = False
         self.pieces: Pieces | None = None
-        self.products = ProductWriter(self.w, blas(), width)
+        self.products = ProductWriter(self.w, blas(), width, self.parallel, self.head, self.functions)
         self.outside: set[int] = set()                   # what the stage at hand makes for others
         self.scratch = 0
         self._stack = 0
@@ -91,7 +91,8 @@ class UnitWriter:
 
     # -------------------------------------------------------------------------------------------------------- the whole
 
-    def write(self) -> str:
+    def write(self, mark: int | None = None) -> str:
+        """The text. ``mark``: adjoint_mark is to be called after each stage, with its number added to this."""
         unit, specs, w = self.unit, self.specs, self.w
         params = []
         for k, v in enumerate(unit.args):
@@ -112,9 +113,16 @@ class UnitWriter:
             if specs[v].size == 1 and v in reading:
                 self.scalars[v] = w.load(self.arrays[v].pointer, self.arrays[v].type)
         results = set(unit.results)
+        if mark is not None:
+            w.add("call void @adjoint_mark(i64 -1)")
         for n, stage in enumerate(unit.stages):
             self._stage = n
             self.outside = {v for v, made in unit.made.items() if made == n and (v in results or reading.get(v, set()) - {n})}
+            self.outside |= {v for v in unit.lies if unit.made[v] == n}
+            for v, first in unit.zeroed.items():
+                if first == n:
+                    w.intrinsics.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+                    w.add(f"call void @llvm.memset.p0.i64(ptr {self.memory(v).pointer}, i8 0, i64 {specs[v].nbytes}, i1 false)")
             if isinstance(stage, Nest):
                 NestWriter(self, n, stage).write()
             elif isinstance(stage, Product):
@@ -124,12 +132,16 @@ class UnitWriter:
             else:
                 self._straight(stage)
             self._give_back()
+            if mark is not None:
+                w.add(f"call void @adjoint_mark(i64 {mark + n})")
         self.products.finish()
         w.add(f"ret i32 {w.set('load i32, ptr %refused') if self.refuses else '0'}")
         body = [f"define internal i32 @{self.name}({', '.join(params)}) #0 {{", "entry:", *self.head]
         if self.refuses:
             body += ["  %refused = alloca i32", "  store i32 0, ptr %refused"]
         before = [self.products.definitions()]
+        if mark is not None:
+            before.append("declare void @adjoint_mark(i64)")
         if self.threads:
             before += ["@adjoint_threads = external global i32", "declare void @adjoint_parallel(ptr, ptr, i32, i32)"]
         if self.pieces is not None:
@@ -143,7 +155,7 @@ class UnitWriter:
         w = self.w
         self.threads = True
         self.labels += 1
-        label = f"P{self.labels}"
+        label = f"fork{self.labels}"
         count = w.set("load i32, ptr @adjoint_threads")
         several = w.set(f"icmp sgt i32 {count}, 1")
         w.add(f"br i1 {several}, label %{label}.many, label %{label}.one")
@@ -201,6 +213,12 @@ class UnitWriter:
             self._keep(v, name)
 
     def _keep(self, v: int, name: str) -> None:
+        lies = self.unit.lies.get(v)
+        if lies is not None:
+            array = self.memory(lies.base)
+            to = self.w.set(f"getelementptr inbounds {MEMORY[array.type]}, ptr {array.pointer}, i64 {lies.offset}")
+            self.w.store(name, to, array.type)
+            return
         self.scalars[v] = name
         if v in self.arrays:
             self.w.store(name, self.arrays[v].pointer, self.arrays[v].type)

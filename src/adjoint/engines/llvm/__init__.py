@@ -47,7 +47,8 @@ def build(program: Program) -> Run:
 class _Plan:
     """One generated Python function: calls of units and of kernels, and the arrays between them."""
 
-    def __init__(self, native: Compiler, fused: Fused, kernels: Program) -> None:
+    def __init__(self, native: Compiler, fused: Fused, kernels: Program, mark: Callable[[int], None] | None = None) -> None:
+        self.mark = mark
         self.native, self.fused, self.program = native, fused, fused.program
         self.kernels = kernels                           # the same program as NumPy runs it
         self.names: dict[str, Any] = {"_quiet": numpy_engine._QUIET, "_set": numpy_engine._set_errors,
@@ -72,6 +73,12 @@ class _Plan:
             config.note = f"The compiled engine failed on a program, which NumPy runs now: {error!r}"
             self.plain = numpy_engine.build(self.kernels)
             return result
+
+    def timed(self, mark: Callable[[int], None]) -> Run:
+        """The same plan, calling ``mark(n << 16 | k)`` after stage k of part n, and mark(-1) before it where something else
+        went before. Compiled code calls it as ``adjoint_mark``.
+        """
+        return _Plan(self.native, self.fused, self.kernels, mark).fast
 
     def _generate(self) -> Run:
         program, specs, names = self.program, self.program.specs, self.names
@@ -99,6 +106,7 @@ class _Plan:
                     names[f"k{v}"] = numpy_engine.bound(instr)
                     body.append(f"v{v} = k{v}()")
         rows = _dead(self.fused)
+        names["mark"] = self.mark
         for n, part in enumerate(self.fused.parts):
             if isinstance(part, Unit):
                 body += self._unit(n, part)
@@ -117,7 +125,8 @@ class _Plan:
                 steps += 1
                 names[f"k{n}"] = numpy_engine.bound(part)
                 left = ", ".join(f"v{v}" for v in part.outs) + ("," if len(part.outs) > 1 else "")
-                body.append(f"{left} = k{n}({', '.join(f'v{a}' for a in part.args)})")
+                row = f"{left} = k{n}({', '.join(f'v{a}' for a in part.args)})"
+                body.append(f"mark(-1); {row}; mark({n << 16})" if self.mark else row)
             gone = [f"v{v}" for v in rows[n] if specs[v].size > 1024]
             if gone:
                 body.append(f"del {', '.join(gone)}")
@@ -137,6 +146,7 @@ class _Plan:
     def _unit(self, n: int, unit: Unit) -> list[str]:
         specs, names = self.program.specs, self.names
         writer = UnitWriter(unit, specs, self.fused.constants, "body", self.native.width)
+        writer.mark = n << 16 if self.mark else None
         body = writer.write()
         scratch = writer.scratch
         work = sum(specs[i.outs[0]].size + sum(specs[a].size for a in i.args) for i in unit.instrs)

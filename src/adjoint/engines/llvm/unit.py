@@ -30,6 +30,7 @@ class UnitWriter:
         self.labels = 0
         self.refuses = self.threads = False
         self.pieces: Pieces | None = None
+        self.mark: int | None = None                     # adjoint_mark is called after each stage, with its number added to this
         self.products = ProductWriter(self.w, blas(), width, self.parallel, self.head, self.functions)
         self.outside: set[int] = set()                   # what the stage at hand makes for others
         self.scratch = 0
@@ -91,8 +92,7 @@ class UnitWriter:
 
     # -------------------------------------------------------------------------------------------------------- the whole
 
-    def write(self, mark: int | None = None) -> str:
-        """The text. ``mark``: adjoint_mark is to be called after each stage, with its number added to this."""
+    def write(self) -> str:
         unit, specs, w = self.unit, self.specs, self.w
         params = []
         for k, v in enumerate(unit.args):
@@ -113,7 +113,7 @@ class UnitWriter:
             if specs[v].size == 1 and v in reading:
                 self.scalars[v] = w.load(self.arrays[v].pointer, self.arrays[v].type)
         results = set(unit.results)
-        if mark is not None:
+        if self.mark is not None:
             w.add("call void @adjoint_mark(i64 -1)")
         for n, stage in enumerate(unit.stages):
             self._stage = n
@@ -132,15 +132,15 @@ class UnitWriter:
             else:
                 self._straight(stage)
             self._give_back()
-            if mark is not None:
-                w.add(f"call void @adjoint_mark(i64 {mark + n})")
+            if self.mark is not None:
+                w.add(f"call void @adjoint_mark(i64 {self.mark + n})")
         self.products.finish()
         w.add(f"ret i32 {w.set('load i32, ptr %refused') if self.refuses else '0'}")
         body = [f"define internal i32 @{self.name}({', '.join(params)}) #0 {{", "entry:", *self.head]
         if self.refuses:
             body += ["  %refused = alloca i32", "  store i32 0, ptr %refused"]
         before = [self.products.definitions()]
-        if mark is not None:
+        if self.mark is not None:
             before.append("declare void @adjoint_mark(i64)")
         if self.threads:
             before += ["@adjoint_threads = external global i32", "declare void @adjoint_parallel(ptr, ptr, i32, i32)"]

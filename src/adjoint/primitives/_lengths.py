@@ -12,7 +12,7 @@ from .._graph import spec
 from .._trace import record
 from .arithmetic import add, divide, multiply, negative, square, subtract
 from .broadcast import broadcast_to, reduced
-from .comparison import equal, greater, less, logical_not, maximum, where
+from .comparison import equal, greater, less, less_equal, maximum, where
 from .complex import abs as absolute
 from .convert import cast
 from .creation import full_of
@@ -78,7 +78,7 @@ class Direction:
         w, scale = _scaled(x, axes)
         length = _length(w, axes)
         size = _unscaled(length, scale)
-        self.held = logical_not(greater(size, floor))
+        self.held = less_equal(size, floor)
         self.r = maximum(size, floor)
         self.x, self.length = w, maximum(length, _times(number(floor), scale))
 

@@ -183,6 +183,7 @@ class _Hooks:
     convert_pair: Callable[..., tuple[Any, Any]]
     read: Callable[[Any], Any]
     stack: Callable[..., Any]
+    pull_back: Callable[..., list[Any]]                  # (rule, g, xs): the cotangents of xs through what rule(*xs) records
     inspector: Callable[[], Any]                         # the module that explains, loaded when asked
     check: Callable[[Trace, Any], tuple[list[Any], BaseException | None]] | None = None   # runs a plan looking for NaN
     lost: tuple[Any, ...] | None = None                  # weakly: tape, target and sources of the last gradient with a None

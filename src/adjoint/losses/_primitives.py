@@ -9,17 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from .._dtypes import int64
+from .._dtypes import float64, int64
 from .._errors import DtypeError, IndexingError, ShapeError, complain
 from .._graph import Primitive, Spec, spec
 from .._trace import record
+from ..primitives import _twofold as twofold
 from ..primitives._curves import scipy_special, wide
 from ..primitives._make import check_kind, elementwise_infer
-from ..primitives.arithmetic import add, divide_no_nan, multiply, negative, reciprocal, square
+from ..primitives.arithmetic import add, divide, divide_no_nan, multiply, negative, reciprocal, square, subtract
 from ..primitives.broadcast import reduced, restore, sum
+from ..primitives.comparison import greater, less, logical_and, where
+from ..primitives.convert import cast
 from ..primitives.reduction import shifted
+from ..primitives.softmax import layout
 from ..primitives.special import logit
-from ..primitives.transcendental import log, sqrt, xdivy
+from ..primitives.transcendental import log, sqrt, xdivy, xlogy
 
 Axes = tuple[int, ...]
 _PROBABILITIES = ((0.1, 0.9), (0.1, 0.9))
@@ -65,9 +69,13 @@ def _sum_of(a: Any, b: Any, axes: Axes, sign: int) -> Any:
     return negative(total) if sign < 0 else total
 
 
+def _cross_expand(y: Any, p: Any, axes: Axes) -> Any:
+    return cast(negative(sum(xlogy(cast(y, float64), cast(p, float64)), axes)), p._spec.dtype)
+
+
 CROSS: Primitive = Primitive(
     "cross_entropy", _rows_infer("cross_entropy"), _cross_kernel, vjp=_cross_vjp, jvp=_cross_jvp, cases=_row_cases(),
-    batch=shifted(lambda: CROSS), oracle=lambda y, p, axes: -np.sum(y * np.log(p), axis=axes),
+    batch=shifted(lambda: CROSS), expand=_cross_expand, oracle=lambda y, p, axes: -np.sum(y * np.log(p), axis=axes),
     doc="-sum(y log(p)) over axes; a term with y = 0 is 0.")
 
 
@@ -93,6 +101,38 @@ def _divergence_kernel(p: Any, q: Any, axes: Axes) -> Any:
     return (np.add.reduce(apart, axis=axes) + np.add.reduce(curved, axis=axes)).astype(p.dtype)
 
 
+def _curve_kernel(p: Any, q: Any) -> Any:
+    a, b = p.astype(np.float64), q.astype(np.float64)
+    ratio = a / b
+    near = (ratio > 0.5) & (ratio < 2.0)
+    return np.where(near, b * _bend(np.where(near, (a - b) / b, 0)), np.where(a == 0, 0, a * np.log(ratio)))
+
+
+def _curve_lower(s: Any, p: Any, q: Any) -> Any:
+    a, b = p.to("f64"), q.to("f64")
+    ratio = a / b
+    u = (a - b) / b
+    series = s.polynomial(tuple([(1.0 if k % 2 == 0 else -1.0) / (k * (k - 1)) for k in range(2, 15)]), u) * u * u
+    bent = s.select(abs(u) < 0.02, series, (u + 1.0) * s.log1p(u) - u)
+    return s.select((ratio > 0.5) & (ratio < 2.0), b * bent, s.select(a.eq(0.0), 0.0, a * s.log(ratio)))
+
+
+CURVE = Primitive(
+    "kl_curve", elementwise_infer("kl_curve", ("f", "f"), float64), _curve_kernel, elementwise=True, lower=_curve_lower,
+    cases=(lambda rng: ((rng.uniform(0.1, 0.9, size=5), rng.uniform(0.1, 0.9, size=5)), {}),), oracle=lambda p, q: p * np.log(p / q) - np.where((p / q > 0.5) & (p / q < 2), p - q, 0),
+    doc="p log(p / q), less p - q where p is near q, in float64.")
+
+
+def _divergence_expand(p: Any, q: Any, axes: Axes) -> Any:
+    if p._spec.dtype is float64:                         # its kernel adds up in long double
+        return None
+    a, b = cast(p, float64), cast(q, float64)
+    ratio = divide(a, b)
+    near = logical_and(greater(ratio, 0.5), less(ratio, 2.0))
+    apart = sum(where(near, subtract(a, b), 0.0), axes)
+    return cast(add(apart, sum(record(CURVE.op(), p, q), axes)), p._spec.dtype)
+
+
 def _slope_kernel(p: Any, q: Any) -> Any:
     ratio = p / q
     near = (ratio > 0.5) & (ratio < 2.0)
@@ -101,8 +141,16 @@ def _slope_kernel(p: Any, q: Any) -> Any:
     return np.where(near, np.log1p(np.where(near, (p - q) / q, 0)), far) + 1
 
 
+def _slope_lower(s: Any, p: Any, q: Any) -> Any:
+    a, b = p.to("f64"), q.to("f64")
+    ratio = a / b
+    if p.type == "f64":
+        s.refuse((ratio.eq(float("inf")) & (b > 0.0)) | ((ratio < 1e-290) & (a > 0.0)))
+    return (s.log(ratio) + 1.0).to(p.type)
+
+
 SLOPE = Primitive(
-    "kl_slope", elementwise_infer("kl_slope", ("f", "f"), "same"), wide(_slope_kernel),
+    "kl_slope", elementwise_infer("kl_slope", ("f", "f"), "same"), wide(_slope_kernel), lower=_slope_lower,
     partials=lambda r, p, q: (reciprocal(p), negative(reciprocal(q))), elementwise=True, domain=_PROBABILITIES,
     oracle=lambda p, q: np.log(p / q) + 1, doc="log(p / q) + 1.")
 
@@ -119,7 +167,7 @@ def _divergence_jvp(ts: Any, out: Any, p: Any, q: Any, axes: Axes) -> Any:
 
 DIVERGENCE: Primitive = Primitive(
     "kl_divergence", _rows_infer("kl_divergence"), _divergence_kernel, vjp=_divergence_vjp, jvp=_divergence_jvp,
-    cases=_row_cases(), batch=shifted(lambda: DIVERGENCE),
+    cases=_row_cases(), batch=shifted(lambda: DIVERGENCE), expand=_divergence_expand,
     oracle=lambda p, q, axes: np.sum(p * np.log(p / q), axis=axes),
     doc="sum(p log(p / q)) over axes; a term with p = 0 is 0.")
 
@@ -127,10 +175,19 @@ DIVERGENCE: Primitive = Primitive(
 # --------------------------------------------------------------------------------------------------------------- angles
 
 def _rejection_kernel(a: Any, b: Any, axes: Axes) -> Any:
-    x, y = a.astype(np.longdouble), b.astype(np.longdouble)
-    squares = np.add.reduce(y * y, axis=axes, keepdims=True)
-    along = np.add.reduce(x * y, axis=axes, keepdims=True) / np.where(squares > 0, squares, 1)
-    return (x - along * y).astype(a.dtype)
+    """In float64 for the dtypes below it, else twofold: of nearly parallel vectors little is left."""
+    if a.dtype != np.float64:
+        x, y = a.astype(np.float64), b.astype(np.float64)
+        squares = np.add.reduce(y * y, axis=axes, keepdims=True)
+        along = np.add.reduce(x * y, axis=axes, keepdims=True) / np.where(squares > 0, squares, 1)
+        return (x - along * y).astype(a.dtype)
+    if a.size == 0:
+        return a
+    lay = layout(a, axes)
+    p, q = (twofold.Twofold(rows, np.zeros_like(rows)) for rows in (lay.apart(a), lay.apart(b)))
+    size = twofold.total(q * q)
+    along = twofold.total(p * q) / twofold.where(size.high > 0, size, 1.0)
+    return lay.whole((p - along * q).high)
 
 
 def _rejection_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
@@ -140,9 +197,17 @@ def _rejection_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
     return back, negative(add(multiply(of_g, out), multiply(of_a, back)))
 
 
+def _rejection_expand(a: Any, b: Any, axes: Axes) -> Any:
+    if b._spec.dtype is float64:                         # its kernel adds up in long double
+        return None
+    x, y = cast(a, float64), cast(b, float64)
+    along = divide_no_nan(sum(multiply(x, y), axes, keepdims=True), sum(square(y), axes, keepdims=True))
+    return cast(subtract(x, multiply(along, y)), b._spec.dtype)
+
+
 REJECTION: Primitive = Primitive(
     "rejection", lambda a, b, axes: (_rows_infer("rejection")(a, b, axes), b)[1], _rejection_kernel,
-    vjp=_rejection_vjp, cases=_row_cases(), batch=shifted(lambda: REJECTION),
+    vjp=_rejection_vjp, cases=_row_cases(), batch=shifted(lambda: REJECTION), expand=_rejection_expand,
     oracle=lambda a, b, axes: a - (a * b).sum(axes, keepdims=True) / (b * b).sum(axes, keepdims=True) * b,
     doc="The part of a at right angles to b: a - (a.b / b.b) b.")
 
@@ -152,7 +217,8 @@ def rejection(a: Any, b: Any, axes: Axes) -> Any:
 
 
 def _cosine_kernel(a: Any, b: Any, axes: Axes) -> Any:
-    x, y = a.astype(np.longdouble), b.astype(np.longdouble)
+    more = np.float64 if a.dtype.itemsize < 8 else np.longdouble
+    x, y = a.astype(more), b.astype(more)
     squares = np.add.reduce(x * x, axis=axes) * np.add.reduce(y * y, axis=axes)
     some = squares > 0
     cosine = np.add.reduce(x * y, axis=axes) / np.sqrt(np.where(some, squares, 1))
@@ -165,9 +231,17 @@ def _cosine_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
     return multiply(g, rejection(b, a, axes)), multiply(g, rejection(a, b, axes))
 
 
+def _cosine_expand(a: Any, b: Any, axes: Axes) -> Any:
+    if b._spec.dtype is float64:
+        return None
+    x, y = cast(a, float64), cast(b, float64)
+    sizes = sqrt(multiply(sum(square(x), axes), sum(square(y), axes)))
+    return cast(divide_no_nan(sum(multiply(x, y), axes), sizes), b._spec.dtype)
+
+
 COSINE: Primitive = Primitive(
     "cosine", _rows_infer("cosine"), _cosine_kernel, vjp=_cosine_vjp, cases=_row_cases(),
-    batch=shifted(lambda: COSINE),
+    batch=shifted(lambda: COSINE), expand=_cosine_expand,
     oracle=lambda a, b, axes: (a * b).sum(axes) / np.sqrt((a * a).sum(axes) * (b * b).sum(axes)),
     doc="The cosine of the angle between vectors; 0 where one is 0. Squares must not overflow.")
 
@@ -204,8 +278,27 @@ def _binary_case(n: int, m: int) -> Any:
     return lambda rng: ((rng.uniform(0, 1, size=(3, 4)), rng.uniform(0.1, 0.9, size=(3, 4))), {"n": n, "m": m})
 
 
+def _binary_lower(s: Any, y: Any, p: Any, n: int, m: int) -> Any:
+    t, w = y.to("f64"), p.to("f64")
+    rest = 1.0 - w
+
+    def power(x: Any, k: int) -> Any:
+        return x if k == 1 else power(x, k - 1) * x
+
+    size, sign = float(factorial(max(n - 1, 0))), -1.0 if n % 2 else 1.0
+    if m == 0 and n == 0:
+        out = 0.0 - s.select(t.eq(0.0), 0.0, t * s.log(w)) - s.select(t.eq(1.0), 0.0, (1.0 - t) * s.log1p(-w))
+    elif m == 0 and n == 1:
+        out = s.select(t.eq(1.0), -1.0 / w, s.select(t.eq(0.0), 1.0 / rest, (w - t) / (w * rest)))
+    elif m == 1:
+        out = -1.0 / (w * rest) if n == 1 else (sign / power(w, n) - 1.0 / power(rest, n)) * size if n else None
+    else:
+        out = (s.select(t.eq(0.0), 0.0, t * sign / power(w, n)) + s.select(t.eq(1.0), 0.0, (1.0 - t) / power(rest, n))) * size
+    return None if out is None else out.to(p.type)
+
+
 BINARY = Primitive(
-    "binary_entropy", elementwise_infer("binary_entropy", ("f", "f"), "same"), wide(_binary_kernel),
+    "binary_entropy", elementwise_infer("binary_entropy", ("f", "f"), "same"), wide(_binary_kernel), lower=_binary_lower,
     partials=_binary_partials, elementwise=True, oracle=_binary_oracle,
     cases=tuple(_binary_case(n, m) for n, m in ((0, 0), (1, 0), (2, 0), (1, 1))),
     doc="-y log(p) - (1 - y) log(1 - p), or its derivative of order n in p and m in y.")
@@ -222,10 +315,16 @@ def _count_kernel(y: Any, p: Any) -> Any:
 COUNT_SLOPE = Primitive(
     "poisson_slope", elementwise_infer("poisson_slope", ("f", "f"), "same"),
     wide(lambda y, p: np.where(y == 0, 1.0, (p - y) / p)),
+    lower=lambda s, y, p: s.select(y.eq(0.0), 1.0, (p.to("f64") - y.to("f64")) / p.to("f64")).to(p.type),
     partials=lambda r, y, p: (negative(reciprocal(p)), xdivy(xdivy(y, p), p)), elementwise=True,
     domain=((0.0, 3.0), (0.2, 3.0)), oracle=lambda y, p: 1 - y / p, doc="(p - y) / p, and 1 where y is 0.")
+def _count_lower(s: Any, y: Any, p: Any) -> Any:
+    a, b = y.to("f64"), p.to("f64")
+    return (b - s.select(a.eq(0.0), 0.0, a * s.log(b))).to("f32") if p.type == "f32" else None
+
+
 COUNT = Primitive(
-    "poisson_loss", elementwise_infer("poisson", ("f", "f"), "same"), _count_kernel,
+    "poisson_loss", elementwise_infer("poisson", ("f", "f"), "same"), _count_kernel, lower=_count_lower,
     partials=lambda r, y, p: (negative(log(p)), record(COUNT_SLOPE.op(), y, p)), elementwise=True,
     domain=((0.1, 3.0), (0.2, 3.0)), oracle=lambda y, p: p - y * np.log(p), doc="p - y log(p).")
 
@@ -239,8 +338,16 @@ def _log1p_distance_kernel(y: Any, p: Any) -> Any:
     return np.where(near, np.log1p(np.where(near, (p - y) / (1.0 + y), 0.0)), np.log(ratio))
 
 
+def _log1p_distance_lower(s: Any, y: Any, p: Any) -> Any:
+    a, b = y.to("f64"), p.to("f64")
+    ratio = (b + 1.0) / (a + 1.0)
+    near = s.log1p((b - a) / (a + 1.0))
+    return s.select((ratio > 0.5) & (ratio < 2.0), near, s.log(ratio)).to(p.type)
+
+
 DISTANCE = Primitive(
     "log1p_distance", elementwise_infer("log1p_distance", ("f", "f"), "same"), wide(_log1p_distance_kernel),
+    lower=_log1p_distance_lower,
     partials=lambda r, y, p: (negative(reciprocal(add(y, 1))), reciprocal(add(p, 1))), elementwise=True,
     domain=((0.0, 3.0), (0.0, 3.0)), oracle=lambda y, p: np.log1p(p) - np.log1p(y), doc="log(1 + p) - log(1 + y).")
 
@@ -261,7 +368,13 @@ def _labels_kernel(x: Any, classes: int, operation: str) -> Any:
     return x.astype(np.int64)
 
 
+def _labels_lower(s: Any, x: Any, classes: int, operation: str) -> Any:
+    number = x.to("i64")
+    s.refuse((number < 0) | (number >= classes))
+    return number
+
+
 LABELS = Primitive(
-    "class_labels", _labels_infer, _labels_kernel, elementwise=True, oracle=lambda x, classes, operation: x,
+    "class_labels", _labels_infer, _labels_kernel, elementwise=True, lower=_labels_lower, oracle=lambda x, classes, operation: x,
     cases=(lambda rng: ((rng.integers(0, 4, size=5),), {"classes": 4, "operation": "labels"}),),
     doc="Class numbers, checked.")

@@ -10,8 +10,7 @@ from .. import _dtypes
 from .._errors import ArgumentError, AxisError, complain
 from .._graph import Op, Primitive, Spec, spec
 from .._tensor import Value
-from .._trace import record
-from ._curves import doubled
+from .._trace import hooks, record
 from ._make import check_kind, install, normalize_axis
 from .arithmetic import multiply, subtract
 from .broadcast import broadcast_to, for_sums, wide, widest
@@ -293,100 +292,125 @@ def cummin(x: Any, axis: int | None = None) -> tuple[Any, Any]:
 
 
 # --------------------------------------------------------------------------------------------------------- logcumsumexp
-# Both sweeps need exp(x[k] - y[k]) and exp(y[k] - y[k+1]). They are primitives of their own, computed wide from x: the
-# differences of rounded y would carry an error of |y| ulp.
+# With W[k, i] = exp(x[i] - y[k]) for i <= k: push(t)[k] = sum over i of W[k, i] t[i] is the forward derivative, pull(g) its
+# transpose, and the derivative of both is bend(g, u)[i] = sum over k of g[k] W[k, i] (u[i] - push(u)[k]). All are recurrences
+# in an element's share exp(x[k] - y[k]) of its running sum and in what a sum keeps of the one before it; from x, in a wide
+# dtype, since differences of rounded y would carry an error of |y| ulp.
+
 
 def _lse(x: Any, axis: int) -> Any:
     return np.logaddexp.accumulate(x.astype(widest(x.dtype)), axis=axis)
 
 
-def _own_share(x: Any, axis: int) -> Any:
-    y, z = _lse(x, axis), x.astype(widest(x.dtype))
-    return np.where(z == y, np.where(np.isneginf(y), 0.0, 1.0), np.exp(z - y)).astype(x.dtype)
+def _shares(x: Any, axis: int) -> tuple[Any, Any]:
+    """Each element's share of its running sum, and what that keeps of the sum before it; the axis first."""
+    z = np.moveaxis(x, axis, 0).astype(widest(x.dtype))
+    y = np.logaddexp.accumulate(z, axis=0)
+    own = np.where(z == y, np.where(np.isneginf(y), 0.0, 1.0), np.exp(z - y))
+    kept = np.zeros_like(y)
+    before, now = y[:-1], y[1:]
+    same = (before == now) & np.isinf(now)
+    kept[1:] = np.where(same, np.where(now > 0, 1.0, 0.0), np.exp(before - now))
+    return own, kept
 
 
-def _kept_share(x: Any, axis: int) -> Any:
-    y = _lse(x, axis)
-    following = _shift_kernel(y, axis, -1, np.inf)
-    same = (y == following) & np.isinf(y)
-    return np.where(same, np.where(y > 0, 1.0, 0.0), np.exp(y - following)).astype(x.dtype)
+def _pushed(own: Any, kept: Any, t: Any) -> Any:
+    out = own * t
+    for k in range(1, len(out)):
+        out[k] += kept[k] * out[k - 1]
+    return out
 
 
-def _push_lse(t: Any, x: Any, axis: int) -> Any:
-    def rule(t: Any, x: Any) -> Any:
-        own, kept = record(OWN_SHARE.op(axis=axis), x), record(KEPT_SHARE.op(axis=axis), x)
-        return recurrence(shift(kept, axis, 1), multiply(own, t), axis)
-
-    return doubled(rule)(t, x)
-
-
-def _pull_lse(g: Any, x: Any, axis: int) -> Any:
-    def rule(g: Any, x: Any) -> Any:
-        own, kept = record(OWN_SHARE.op(axis=axis), x), record(KEPT_SHARE.op(axis=axis), x)
-        return multiply(own, recurrence(kept, g, axis, True))
-
-    return doubled(rule)(g, x)
+def _pulled(kept: Any, g: Any) -> Any:
+    """sum over k >= i of g[k] exp(y[i] - y[k])."""
+    out = np.array(g, kept.dtype)
+    for k in range(len(out) - 2, -1, -1):
+        out[k] += kept[k + 1] * out[k + 1]
+    return out
 
 
-# An element's share changes by (share) (what the sum before it kept) (t[k] - the tangent of the sum before it), and what a
-# sum keeps by (kept) (share of the next) (the sum's tangent - t[k + 1]): no 1 - share that would cancel.
+def _lse_kernel(rule: Any) -> Any:
+    def kernel(x: Any, *ts: Any, axis: int) -> Any:
+        own, kept = _shares(x, axis)
+        with np.errstate(invalid="ignore"):
+            out = rule(own, kept, *[np.moveaxis(t, axis, 0).astype(own.dtype) for t in ts])
+        return np.ascontiguousarray(np.moveaxis(out, 0, axis)).astype(x.dtype)
 
-def _before(x: Any, axis: int) -> Any:
-    return shift(record(KEPT_SHARE.op(axis=axis), x), axis, 1)
-
-
-def _after(x: Any, axis: int) -> Any:
-    return shift(record(OWN_SHARE.op(axis=axis), x), axis, -1)
-
-
-def _own_vjp(g: Any, y: Any, x: Any, axis: int) -> tuple[Any]:
-    h = multiply(multiply(g, y), _before(x, axis))
-    return (subtract(h, _pull_lse(shift(h, axis, -1), x, axis)),)
+    return kernel
 
 
-def _own_jvp(ts: Any, y: Any, x: Any, axis: int) -> Any:
-    return multiply(multiply(y, _before(x, axis)), subtract(ts[0], shift(_push_lse(ts[0], x, axis), axis, 1)))
+def _bent(own: Any, kept: Any, g: Any, u: Any) -> Any:
+    """The terms as u S - R or, with the differences from push(u)[i], as (u - push(u)) S + T: where less cancels."""
+    m = _pushed(own, kept, u)
+    apart = np.array(u - m)
+    apart[1:] = kept[1:] * (u[1:] - m[:-1])              # not 1 - share
+    s, r, falls = _pulled(kept, g), _pulled(kept, g * m), np.zeros_like(m)
+    falls[:-1] = kept[1:] * own[1:] * (m[:-1] - u[1:]) * s[1:]
+    t = _pulled(kept, falls)
+    plain, shifted = (u * s, -r), (apart * s, t)
+    sizes = [np.maximum(np.abs(a), np.abs(b)) for a, b in (plain, shifted)]
+    return own * np.where(sizes[0] <= sizes[1], plain[0] + plain[1], shifted[0] + shifted[1])
 
 
-def _kept_vjp(g: Any, y: Any, x: Any, axis: int) -> tuple[Any]:
-    h = multiply(multiply(g, y), _after(x, axis))
-    return (subtract(_pull_lse(h, x, axis), shift(h, axis, 1)),)
+def _bend_of(x: Any, g: Any, u: Any, axis: int) -> Any:
+    return subtract(multiply(u, _lse_op("pull", x, g, axis)), _lse_op("pull", x, multiply(g, _lse_op("push", x, u, axis)), axis))
 
 
-def _kept_jvp(ts: Any, y: Any, x: Any, axis: int) -> Any:
-    return multiply(multiply(y, _after(x, axis)), subtract(_push_lse(ts[0], x, axis), shift(ts[0], axis, -1)))
+def _weights(x: Any, axis: int) -> Any:
+    z = np.moveaxis(x, axis, -1)
+    return np.tril(np.exp(z[..., None, :] - np.log(np.cumsum(np.exp(z), -1))[..., :, None]))
 
 
-def _lse_oracle(x: Any, axis: int) -> Any:
-    return np.log(np.cumsum(np.exp(x), axis))
-
-
-def _lse_primitive(name: str, kernel: Any, vjp: Any, jvp: Any, oracle: Any, doc: str) -> Primitive:
-    def infer(x: Spec, axis: int) -> Spec:
-        check_kind(name, x.dtype, "f")
+def _lse_primitive(name: str, arity: int, kernel: Any, oracle: Any, doc: str, **rules: Any) -> Primitive:
+    def infer(x: Spec, *ts: Spec, axis: int) -> Spec:
+        check_kind("logcumsumexp", x.dtype, "f")
         return x
 
     def batch(args: Any, axes: Any, axis: int) -> Any:
-        return record(prim.op(axis=axis + 1), front(args[0], axes[0])), 0
+        return record(prim.op(axis=axis + 1), *batch_all(args, axes)), 0
 
-    prim: Primitive = Primitive(name, infer, kernel, vjp=vjp, jvp=jvp, batch=batch, oracle=oracle, doc=doc,
-                     cases=(lambda rng: ((_row(rng),), {"axis": 1}), lambda rng: ((_row(rng, 4),), {"axis": 0})))
+    def case(axis: int, *shape: int) -> Any:
+        return lambda rng: (tuple(_row(rng, *shape) for _ in range(arity)), {"axis": axis})
+
+    prim: Primitive = Primitive(name, infer, kernel, batch=batch, oracle=oracle, doc=doc, cases=(case(1), case(0, 4)), **rules)
     return prim
 
 
-OWN_SHARE: Primitive = _lse_primitive(
-    "logcumsumexp_own_share", _own_share, _own_vjp, _own_jvp,
-    lambda x, axis: np.exp(x) / np.cumsum(np.exp(x), axis),
-    "The share of each element in its running sum of exponentials.")
-KEPT_SHARE: Primitive = _lse_primitive(
-    "logcumsumexp_kept_share", _kept_share, _kept_vjp, _kept_jvp,
-    lambda x, axis: np.apply_along_axis(
-        lambda row: [*(np.cumsum(np.exp(row))[:-1] / np.cumsum(np.exp(row))[1:]), 0.0], axis, x),
-    "The share of each running sum of exponentials in the next one (0 for the last).")
+def _lse_op(name: str, x: Any, *args: Any) -> Any:
+    return record(_LSE[name].op(axis=args[-1]), x, *args[:-1])
+
+
+def _on_rows(rule: Any) -> Any:
+    def oracle(x: Any, *ts: Any, axis: int) -> Any:
+        out = rule(_weights(x, axis), *[np.moveaxis(t, axis, -1)[..., None] for t in ts])
+        return np.moveaxis(out[..., 0], -1, axis)
+
+    return oracle
+
+
+def _transposed(w: Any) -> Any:
+    return np.swapaxes(w, -1, -2)
+
+
+_LSE: dict[str, Primitive] = {
+    "push": _lse_primitive(
+        "logcumsumexp_push", 2, _lse_kernel(_pushed), _on_rows(lambda w, t: w @ t),
+        "The tangent of logcumsumexp: each running sum's mean of t, weighted by exponentials.",
+        vjp=lambda w, y, x, t, axis: (_lse_op("bend", x, w, t, axis), _lse_op("pull", x, w, axis))),
+    "pull": _lse_primitive(
+        "logcumsumexp_pull", 2, _lse_kernel(lambda own, kept, g: own * _pulled(kept, g)),
+        _on_rows(lambda w, g: _transposed(w) @ g), "The transpose of logcumsumexp_push: the cotangent of logcumsumexp.",
+        vjp=lambda w, y, x, g, axis: (_lse_op("bend", x, g, w, axis), _lse_op("push", x, w, axis))),
+    "bend": _lse_primitive(
+        "logcumsumexp_bend", 3, _lse_kernel(_bent),
+        _on_rows(lambda w, g, u: u * (_transposed(w) @ g) - _transposed(w) @ (g * (w @ u))),
+        "The derivative of logcumsumexp_pull in a direction.",
+        vjp=lambda w, y, x, g, u, axis: tuple(hooks.pull_back(lambda x, g, u: _bend_of(x, g, u, axis), w, (x, g, u)))),
+}
 LOGCUMSUMEXP: Primitive = _lse_primitive(
-    "logcumsumexp", lambda x, axis: _lse(x, axis).astype(x.dtype),
-    lambda g, y, x, axis: (_pull_lse(g, x, axis),), lambda ts, y, x, axis: _push_lse(ts[0], x, axis),
-    _lse_oracle, "Logarithms of running sums of exponentials.")
+    "logcumsumexp", 1, lambda x, axis: _lse(x, axis).astype(x.dtype), lambda x, axis: np.log(np.cumsum(np.exp(x), axis)),
+    "Logarithms of running sums of exponentials.", vjp=lambda g, y, x, axis: (_lse_op("pull", x, g, axis),),
+    jvp=lambda ts, y, x, axis: _lse_op("push", x, ts[0], axis))
 
 
 def logcumsumexp(x: Any, axis: int | None = None) -> Any:

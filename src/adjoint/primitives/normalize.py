@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from .._dtypes import float64
 from .._errors import ArgumentError, ShapeError, complain
 from .._graph import Op, Primitive, Spec
 from .._tensor import Value
-from .._trace import record
+from .._trace import hooks, record
 from . import _lengths
+from . import _twofold as twofold
 from ._curves import F64, doubled
 from ._make import check_kind, normalize_axes
 from .arithmetic import add, multiply
@@ -28,22 +30,31 @@ __all__ = ["l2_normalize"]
 
 
 class _Unit:
-    """Rows of x in float64: y = x / r, r = max(|x|, floor); ``held`` marks the rows whose r is the floor."""
+    """Rows of x in float64: y = x / r, r = max(|x|, floor); ``held`` marks the rows whose r is the floor.
 
-    __slots__ = ("at", "held", "lay", "r", "y")
+    ``scaled`` is x times a power of two that brings its largest entry near 1, ``square`` its sum of squares (1 for 0).
+    """
+
+    __slots__ = ("at", "exponent", "held", "lay", "r", "scale", "scaled", "square")
 
     def __init__(self, x: Any, axes: tuple[int, ...], floor: float) -> None:
         self.lay = layout(x, axes)
         rows = self.lay.apart(x).astype(F64, "C")
         size = np.abs(rows)
         self.at = self.lay.starts + size.argmax(1)
-        _, exponent = np.frexp(size.reshape(-1).take(self.at))
-        rows = np.ldexp(rows, -exponent[:, None])
-        length = np.sqrt(np.add.reduce(rows * rows, 1))
-        self.held = ~(np.ldexp(length, exponent) > floor)
+        exponent = self.exponent = np.frexp(size.reshape(-1).take(self.at))[1]
+        rows = self.scaled = np.ldexp(rows, -exponent[:, None])
+        square = np.add.reduce(rows * rows, 1)
+        length = np.sqrt(square)
+        self.square = np.where(square > 0, square, 1.0)
+        self.held = np.ldexp(length, exponent) <= floor
         self.r = np.where(self.held, floor, np.ldexp(length, exponent))
         scale = np.where(self.held, np.ldexp(floor, -exponent), length)
-        self.y = rows / np.where(scale > 0, scale, 1.0)[:, None]
+        self.scale = np.where(scale == 0, 1.0, scale)
+
+    @property
+    def y(self) -> Any:
+        return self.scaled / self.scale[:, None]
 
 
 def _normalize_kernel(x: Any, axes: tuple[int, ...], floor: float) -> Any:
@@ -53,7 +64,7 @@ def _normalize_kernel(x: Any, axes: tuple[int, ...], floor: float) -> Any:
         lay = layout(x, axes)
         rows = lay.apart(x).astype(F64, "C")
         r = np.maximum(np.sqrt(np.vecdot(rows, rows)), floor)
-        rows /= np.where(r > 0, r, 1.0)[:, None] if not np.all(r) else r[:, None]
+        rows /= (r if np.all(r) else np.where(r == 0, 1.0, r))[:, None]
         return lay.whole(rows.astype(x.dtype))
     unit = _Unit(x, axes, floor)
     return unit.lay.whole(unit.y)
@@ -63,17 +74,17 @@ def _project_kernel(x: Any, g: Any, axes: tuple[int, ...], floor: float) -> Any:
     if x.size == 0:
         return x
     unit = _Unit(x, axes, floor)
-    y, at = unit.y, unit.at
+    z, at = unit.scaled, unit.at
     rows = unit.lay.apart(g).astype(F64, "C")
-    others = y.copy()
+    others = z.copy()
     others.reshape(-1)[at] = 0.0
-    top, own = y.reshape(-1).take(at), rows.reshape(-1).take(at)
+    top, own = z.reshape(-1).take(at), rows.reshape(-1).take(at)
     rest = np.add.reduce(others * rows, 1)
-    out = rows - y * (rest + top * own)[:, None]
-    out.reshape(-1)[at] = own * np.add.reduce(others * others, 1) - top * rest
+    out = rows - z * ((rest + top * own) / unit.square)[:, None]
+    out.reshape(-1)[at] = (own * np.add.reduce(others * others, 1) - top * rest) / unit.square
     out = np.where(unit.held[:, None], rows, out)
-    r = np.where(unit.r > 0, unit.r, 1.0)[:, None]
-    out = np.where(unit.r[:, None] > 0, out / r, 0.0)
+    none = (unit.r == 0)[:, None]
+    out = np.where(none, 0.0, out / np.where(none, 1.0, unit.r[:, None]))
     return unit.lay.whole(out.astype(x.dtype, copy=False))
 
 
@@ -81,8 +92,7 @@ def _inverse_kernel(x: Any, axes: tuple[int, ...], floor: float) -> Any:
     if x.size == 0:
         return x
     unit = _Unit(x, axes, floor)
-    free = ~unit.held & (unit.r > 0)
-    slope = np.where(free, -1.0 / np.where(free, unit.r, 1.0), 0.0)[:, None]
+    slope = np.where(unit.held, 0.0, -1.0 / np.where(unit.held, 1.0, unit.r))[:, None]
     return unit.lay.whole(np.broadcast_to(slope, unit.y.shape).astype(x.dtype))
 
 
@@ -125,6 +135,8 @@ def _inner(a: Any, b: Any, axes: tuple[int, ...]) -> Any:
 
 def _bend(x: Any, t: Any, g: Any, p: dict[str, Any]) -> Any:
     """The second derivative, symmetric in t and g: -(Pt <y, g> + Pg <y, t> + y <Pt, g>) / r."""
+    if x._spec.dtype is float64:
+        return record(BEND.op(**p), x, t, g)
     return doubled(lambda x, t, g: _bend_of(x, t, g, p))(x, t, g)
 
 
@@ -134,6 +146,30 @@ def _bend_of(x: Any, t: Any, g: Any, p: dict[str, Any]) -> Any:
     total = add(add(multiply(pt, _inner(y, g, axes)), multiply(pg, _inner(y, t, axes))),
                 multiply(y, _inner(pt, g, axes)))
     return multiply(total, _length_slope(x, p))
+
+
+def _bend_kernel(x: Any, t: Any, g: Any, axes: tuple[int, ...], floor: float) -> Any:
+    if x.size == 0:
+        return x
+    unit = _Unit(x, axes, floor)
+    z, t, g = (twofold.wider(v) for v in (unit.scaled, unit.lay.apart(t), unit.lay.apart(g)))
+    at = (unit.at - unit.lay.starts)[:, None]
+    top = np.arange(unit.scaled.shape[1]) == at
+    square = twofold.total(z * z)
+    live = (unit.r[:, None] > 0) & ~unit.held[:, None] & (twofold.rounded(square) > 0)
+    square = twofold.where(live, square, 1.0)
+    others = twofold.total(twofold.where(top, 0.0, z * z))
+
+    def against(v: Any) -> tuple[Any, Any]:
+        """<z, v> / <z, z>, and the negative of v's part at right angles to z."""
+        rest = twofold.total(twofold.where(top, 0.0, z * v))
+        along = twofold.total(z * v) / square
+        return along, twofold.where(top, (z * rest - v * others) / square, z * along - v)
+
+    (along_t, pt), (along_g, pg) = against(t), against(g)
+    bent = pt * along_g + pg * along_t + z * (twofold.total(pt * g) / square)
+    out = np.where(live, twofold.rounded(bent / twofold.sqrt(square)), 0.0)
+    return unit.lay.whole(np.ldexp(out, -2 * unit.exponent[:, None]))
 
 
 def _either(a: Any, b: Any) -> Any:
@@ -157,7 +193,11 @@ SLOPE: Primitive = Primitive(
     vjp=lambda u, y, x, **p: (multiply(record(NORMALIZE.op(**p), x), _inner(u, multiply(y, y), p["axes"])),),
     batch=_batch("l2_normalize_slope"), cases=_cases(1), expand=_lengths.falling,
     doc="-1 / |x| in every entry; 0 below the floor.")
-_MADE.update({p.name: p for p in (NORMALIZE, PROJECT, SLOPE)})
+BEND: Primitive = Primitive(
+    "l2_normalize_bend", _infer, _bend_kernel, batch=_batch("l2_normalize_bend"), cases=_cases(3),
+    vjp=lambda w, y, x, t, g, **p: tuple(hooks.pull_back(lambda x, t, g: _bend_of(x, t, g, p), w, (x, t, g))),
+    doc="The second derivative of x / |x| in two directions; 0 where |x| is below the floor.")
+_MADE.update({p.name: p for p in (NORMALIZE, PROJECT, SLOPE, BEND)})
 
 
 def unit(x: Any, axes: tuple[int, ...]) -> Any:

@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 
+from .._dtypes import float64
 from .._errors import AxisError, DtypeError, ShapeError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import hooks, record
 from . import _rows
+from . import _twofold as twofold
 from ._binary import BINARY
 from ._curves import F64, doubled, scipy_special
 from ._make import check_kind, normalize_axes
@@ -412,9 +414,42 @@ def _rest(x: Any, g: Any, axes: tuple[int, ...]) -> Any:
     return record(REST.op(axes=axes), x, g)
 
 
+def _bend_of(x: Any, u: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    return _spread(x, multiply(_centre(x, u, axes), _centre(x, g, axes)), axes)
+
+
+def _bend_kernel(x: Any, u: Any, g: Any, axes: tuple[int, ...]) -> Any:
+    if x.size == 0:
+        return x
+    row = _finished(x, axes)
+    if row.live is not None:                             # not in twofold: infinite logits
+        return _spread_kernel(x, _centre_kernel(x, u, axes) * _centre_kernel(x, g, axes), axes)
+    e = twofold.exp(twofold.wider(np.maximum(row.d, -740.0)) + row.low)
+    e = twofold.where(row.d > -740.0, e, 0.0)
+    at = row.at[:, None] - row.lay.starts[:, None]
+    own = np.arange(len(at))[:, None]
+    others = np.arange(row.d.shape[1]) != at
+    p = e / (twofold.total(twofold.where(others, e, 0.0)) + 1.0)
+
+    def centred(h: Any) -> Any:
+        h = h - h[own, at]
+        return h - twofold.total(twofold.where(others, p * h, 0.0))
+
+    a, b = (centred(twofold.wider(row.lay.apart(t))) for t in (u, g))
+    return row.lay.whole(twofold.rounded(p * centred(a * b)))
+
+
+BEND = _make(
+    "softmax_bend", 3, _bend_kernel,
+    vjp=lambda w, y, x, u, g, axes: tuple(hooks.pull_back(lambda x, u, g: _bend_of(x, u, g, axes), w, (x, u, g))),
+    doc="The second derivative of softmax in two directions, p (h - <p, h>) with h = (u - <p, u>)(g - <p, g>).")
+
+
 def _bend(x: Any, u: Any, g: Any, axes: tuple[int, ...]) -> Any:
     """The second derivative of softmax: the third cumulant p ((u - <u>)(g - <g>) - cov(u, g))."""
-    return doubled(lambda x, u, g: _spread(x, multiply(_centre(x, u, axes), _centre(x, g, axes)), axes))(x, u, g)
+    if x._spec.dtype is float64:
+        return record(BEND.op(axes=axes), x, u, g)
+    return doubled(lambda x, u, g: _bend_of(x, u, g, axes))(x, u, g)
 
 
 # ------------------------------------------------------------------------------------------------------ cross-entropies

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from .. import _dtypes
+from .._dtypes import float64
 from .._errors import ArgumentError, ShapeError, complain
 from .._graph import Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import hooks, record
 from . import _lengths
+from . import _twofold as twofold
 from ._curves import doubled
 from ._make import check_kind, elementwise, install, normalize_axes
 from .arithmetic import add, divide, multiply
@@ -22,6 +24,7 @@ from .creation import ones_of
 from .movement import reshape, section, transpose
 from .normalize import project
 from .reduction import count_of, divided, mean, shifted, sum_over
+from .softmax import layout
 from .sorting import sort_pair
 
 __all__ = ["average", "median", "percentile", "quantile", "std", "var"]
@@ -145,12 +148,38 @@ def _std_slope_kernel(x: Any, axes: tuple[int, ...], correction: float) -> Any:
 
 
 def _std_bend(u: Any, _: Any, x: Any, axes: tuple[int, ...], correction: float) -> tuple[Any]:
+    if x._spec.dtype is float64:
+        return (record(STD_BEND.op(axes=axes, correction=correction), x, u),)
+    return (doubled(lambda x, u: _std_bend_of(x, u, axes, correction))(x, u),)
+
+
+def _std_bend_of(x: Any, u: Any, axes: tuple[int, ...], correction: float) -> Any:
     scale = 1 / max(_freedom(x._spec.shape, axes, correction), 1) ** 0.5
+    return multiply(center(project(center(x, axes), center(u, axes), axes), axes), scale)
 
-    def rule(x: Any, u: Any) -> Any:
-        return multiply(center(project(center(x, axes), center(u, axes), axes), axes), scale)
 
-    return (doubled(rule)(x, u),)
+def _std_bend_kernel(x: Any, u: Any, axes: tuple[int, ...], correction: float) -> Any:
+    """(v - z <z, v> / <z, z>) / |z| with z and v the centred x and u in something wider than float64."""
+    lay = layout(x, axes)
+    if x.size == 0:
+        return x
+    z, v = (lay.apart(t).astype(np.float64, "C") for t in (x, u))
+    e = np.frexp(np.max(np.abs(z - z[:, :1]), axis=1, keepdims=True))[1]
+    n = float(z.shape[1])
+    z, v = (t - twofold.total(t) / n for t in (twofold.wider(np.ldexp(z, -e)), twofold.wider(v)))
+    square = twofold.total(z * z)
+    live = twofold.rounded(square) > 0
+    square = twofold.where(live, square, 1.0)
+    out = (v - z * (twofold.total(z * v) / square)) / twofold.sqrt(square * max(_freedom(x.shape, axes, correction), 1))
+    return lay.whole(np.where(live, np.ldexp(twofold.rounded(out), -e), 0.0))
+
+
+STD_BEND: Primitive = Primitive(
+    "std_bend", lambda x, u, axes, correction: _real_infer("std_bend", x), _std_bend_kernel, batch=shifted(lambda: STD_BEND),
+    vjp=lambda w, y, x, u, axes, correction: tuple(
+        hooks.pull_back(lambda x, u: _std_bend_of(x, u, axes, correction), w, (x, u))),
+    cases=(lambda rng: ((rng.normal(size=(3, 4)), rng.normal(size=(3, 4))), {"axes": (1,), "correction": 1}),),
+    doc="The derivative of the slope of the standard deviation in a direction.")
 
 
 STD_SLOPE: Primitive = Primitive(

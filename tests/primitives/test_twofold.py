@@ -1,0 +1,78 @@
+"""Arithmetic on sums of two float64, against mpmath."""
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mpf
+
+import adjoint as ad
+from adjoint.primitives import _twofold
+from adjoint.primitives._twofold import Twofold
+
+RNG = np.random.default_rng(3)
+X = np.concatenate([RNG.uniform(-600, 600, 100), RNG.normal(size=100), RNG.normal(size=100) * 1e-9])
+Y = np.concatenate([np.exp(RNG.uniform(-600, 600, 100)), 1 + RNG.normal(size=100) * 1e-3, RNG.uniform(0.1, 9, 100)])
+
+
+def bits(got: Twofold, want: Any, *xs: Twofold, scale: Any = None) -> float:
+    """How many bits agree at the worst."""
+    worst = mpf(0)
+    with mpmath.workdps(60):
+        for k in range(len(X)):
+            args = [mpf(float(x.high[k])) + mpf(float(np.broadcast_to(x.low, x.high.shape)[k])) for x in xs]
+            exact = want(*args)
+            size = abs(exact) if scale is None else max(abs(exact), scale)
+            worst = max(worst, abs(mpf(float(got.high[k])) + mpf(float(got.low[k])) - exact) / size)
+        return float(-mpmath.log(worst, 2)) if worst else 200.0
+
+
+def test_arithmetic() -> None:
+    x, y = Twofold(X, X * 1e-17), Twofold(Y, Y * 1e-17)
+    assert bits(x + y, lambda a, b: a + b, x, y) > 104
+    assert bits(x - y, lambda a, b: a - b, x, y) > 104
+    assert bits(x * y, lambda a, b: a * b, x, y) > 102
+    assert bits(x / y, lambda a, b: a / b, x, y) > 102
+    assert bits(_twofold.sqrt(y), mpmath.sqrt, y) > 102
+
+
+def test_exponential_and_logarithm() -> None:
+    x, y = Twofold(X, X * 1e-17), Twofold(Y)
+    assert bits(_twofold.exp(x), mpmath.exp, x) > 96
+    assert bits(_twofold.log(y), mpmath.log, y, scale=mpf(1)) > 96
+    near = Twofold(1 + RNG.choice([-1, 1], len(X)) * np.exp(RNG.uniform(-30, -5, len(X))))
+    assert bits(_twofold.log(near), mpmath.log, near) > 60
+
+
+def test_sums() -> None:
+    rows = Twofold(np.array([[1e20, 1.0, -1e20, 2.0, 1e-20], [1.0, 2.0, 3.0, 4.0, 5.0]]))
+    np.testing.assert_array_equal(_twofold.total(rows).high[:, 0], [3.0, 15.0])
+
+
+def test_only_what_has_cancelled_is_repaired() -> None:
+    y = np.array([1.0, 0.1, -0.1, np.nan])
+    out = _twofold.repaired(y, 0.5, lambda x: Twofold(10 * x), np.array([1.0, 2.0, 3.0, 4.0]))
+    np.testing.assert_array_equal(out, [1.0, 20.0, 30.0, np.nan])
+    assert _twofold.repaired(y, 0.01, None) is y
+
+
+@pytest.mark.parametrize("name", ["softmax", "l2_normalize", "std"])
+def test_the_same_without_a_longer_hardware_type(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    functions = {"softmax": ad.softmax, "l2_normalize": lambda x: ad.nn.l2_normalize(x, -1), "std": lambda x: ad.std(x, -1)}
+
+    def curvature() -> Any:
+        x = ad.constant(np.random.default_rng(1).normal(size=(3, 5)))
+        v = ad.constant(np.random.default_rng(2).normal(size=(3, 5)))
+        with ad.GradientTape() as outer:
+            outer.watch(x)
+            with ad.GradientTape() as inner:
+                inner.watch(x)
+                y = ad.sum(functions[name](x) ** 2)
+            g = ad.sum(inner.gradient(y, x) * v)
+        return outer.gradient(g, x).numpy()
+
+    first = curvature()
+    monkeypatch.setattr(_twofold, "LONG", None)
+    np.testing.assert_allclose(curvature(), first, rtol=1e-13)

@@ -114,8 +114,9 @@ class Blas:
             f"  call void @{symbol}({', '.join(given)})", "  ret void", "}"])
 
 
-# The number of threads is the process's. What the user had is noted by the first unit that changes it and put back by
-# the last that runs; a lock keeps two threads from noting each other's.
+# The BLAS runs in the thread that calls it: work is divided by us, since two runtimes wait for each other. Its number of threads
+# is the process's. What the user had is noted by the first unit that runs and put back by the last; a lock keeps two
+# threads from noting each other's.
 _THREADS = """
 declare i32 @adjoint_get_threads()
 declare void @adjoint_set_threads(i32)
@@ -141,6 +142,10 @@ define internal void @blas_enter() noinline {
 note:
   %now = call i32 @adjoint_get_threads()
   store i32 %now, ptr %own
+  %several = icmp ne i32 %now, 1
+  br i1 %several, label %set, label %out
+set:
+  call void @adjoint_set_threads(i32 1)
   br label %out
 out:
   store atomic i32 0, ptr @adjoint_blas_state release, align 4
@@ -166,16 +171,7 @@ out:
   store atomic i32 0, ptr @adjoint_blas_state release, align 4
   ret void
 }
-define internal void @blas_threads(i32 %want) noinline {
-  %now = call i32 @adjoint_get_threads()
-  %other = icmp ne i32 %now, %want
-  br i1 %other, label %set, label %out
-set:
-  call void @adjoint_set_threads(i32 %want)
-  br label %out
-out:
-  ret void
-}"""
+"""
 
 
 # ------------------------------------------------------------------------------------------------------------- finding it

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..._config import config
 from ...plan.products import Product, layout
 from .blas import Blas
 from .text import SIZE, TYPE, Writer, number
@@ -13,7 +12,9 @@ Values = list[str]
 _INLINE = 2048                                           # multiplications up to which a product is written out
 _VECTOR = 1 << 16                                        # the same for a matrix and a vector
 _ALONE = 1 << 18                                         # multiplications that OpenBLAS does in one thread anyway
-_THREADED = 5_000_000                                    # multiplications from which more than one thread pays
+_SMALL = 1 << 20                                         # the least that is worth a thread's while, of small products
+_TILE = 1 << 22                                          # and of a large one
+_TILES = 64                                              # pieces of one product at most
 _BLOCK = 256                                             # float32 is added up in blocks of so many terms
 _ROWS = 4                                                # rows of a tile
 
@@ -49,16 +50,19 @@ def loop(w: Writer, count: int | str, step: int, body: Callable[[str, Values], V
 class ProductWriter:
     """Writes the products of one unit.
 
-    width  bytes of a vector register
-    types  for which the BLAS is called
+    parallel  runs a function of one pointer in every thread: (name, pointer)
+    head      the unit's allocations;  functions  what stands beside its own function
+    width     bytes of a vector register
     """
 
-    def __init__(self, w: Writer, blas: Blas | None, width: int) -> None:
+    def __init__(self, w: Writer, blas: Blas | None, width: int, parallel: Callable[[str, str], None], head: list[str],
+                 functions: list[str]) -> None:
         self.w, self.blas, self.width = w, blas, width
-        self.types: set[str] = set()
-        self.zeros: set[str] = set()
-        self._threads: int | None = None                 # as set before; None: as the user had it
+        self.parallel, self.head, self.functions = parallel, head, functions
+        self.types: set[str] = set()                     # for which the BLAS is called
+        self.zeros: set[str] = set()                     # and for which with a factor that may be 0
         self._entered = False
+        self._count = 0
 
     # -------------------------------------------------------------------------------------------------------- the whole
 
@@ -71,31 +75,16 @@ class ProductWriter:
         a = self._shift(pointer_of(p.a.base), p.type, str(p.a.offset))
         b = self._shift(pointer_of(p.b.base), p.type, str(p.b.offset))
         base = None if p.base is None else pointer_of(p.base)
-        inline = self.inline(p)
-        if not inline and base is not None and base != out:
-            w.intrinsics.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-            size = p.m * p.n * p.count * SIZE[p.type]
-            w.add(f"call void @llvm.memcpy.p0.p0.i64(ptr {out}, ptr {base}, i64 {size}, i1 false)")
-        if not inline:
-            self._use_threads(p)
-
-        def each(depth: int, pa: str, pb: str, pc: str, pd: str | None) -> None:
-            if depth < len(p.loops):
-                size, sa, sb, sc = p.loops[depth]
-
-                def body(i: str, _: Values) -> None:
-                    def on(pointer: str, stride: int) -> str:
-                        return self._shift(pointer, p.type, self._times(i, stride))
-
-                    each(depth + 1, on(pa, sa), on(pb, sb), on(pc, sc), pd and on(pd, sc))
-
-                loop(w, size, 1, body)
-            elif inline:
-                self._inline(p, pa, pb, pc, pd, alpha)
-            else:
-                self._call(p, pa, pb, pc, alpha)
-
-        each(0, a, b, out, base)
+        if not self.inline(p):
+            base = None if base == out else base         # already there
+            several = self.blas is not None and self.blas.threads and (p.m == 1 or p.m * p.n * p.k > _ALONE)
+            if several and not self._entered:
+                w.add("call void @blas_enter()")         # from here on each call runs in one thread
+                self._entered = True
+        if self._divides(p):
+            self._in_pieces(p, a, b, out, base, alpha)
+        else:
+            self._each(p, 0, a, b, out, base, alpha)
 
     def finish(self) -> None:
         """After the last product: the user's number of threads."""
@@ -113,9 +102,41 @@ class ProductWriter:
         if self.blas is None:
             return True
         size = p.m * p.n * p.k
-        if min(p.m, p.n) == 1:
-            return size <= _VECTOR
-        return size <= _INLINE
+        return size <= (_VECTOR if p.m == 1 else _INLINE)
+
+    def _each(self, p: Product, depth: int, a: str, b: str, c: str, d: str | None, alpha: str) -> None:
+        if depth == len(p.loops):
+            return self._one(p, a, b, c, d, alpha, p.m, p.n)
+        size, sa, sb, sc = p.loops[depth]
+
+        def body(i: str, _: Values) -> None:
+            def on(pointer: str, stride: int) -> str:
+                return self._shift(pointer, p.type, self._times(i, stride))
+
+            self._each(p, depth + 1, on(a, sa), on(b, sb), on(c, sc), d and on(d, sc), alpha)
+
+        loop(self.w, size, 1, body)
+
+    def _one(self, p: Product, a: str, b: str, c: str, d: str | None, alpha: str, rows: int | str, columns: int | str) -> None:
+        """One product of matrices, or ``rows`` and ``columns`` of it."""
+        if self.inline(p):
+            return self._inline(p, a, b, c, d, alpha)
+        if d is not None and d != c:
+            self._copy(p, c, d, rows, columns)
+        self._call(p, a, b, c, alpha, rows, columns)
+
+    def _copy(self, p: Product, c: str, d: str, rows: int | str, columns: int | str) -> None:
+        w = self.w
+        w.intrinsics.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+        size = w.set(f"mul i64 {columns}, {SIZE[p.type]}")
+        if p.om == columns:
+            rows, size = 1, w.set(f"mul i64 {size}, {rows}")
+
+        def row(i: str, _: Values) -> None:
+            to, source = [self._shift(x, p.type, self._times(i, p.om)) for x in (c, d)]
+            w.add(f"call void @llvm.memcpy.p0.p0.i64(ptr {to}, ptr {source}, i64 {size}, i1 false)")
+
+        loop(w, rows, 1, row)
 
     def _times(self, i: str, stride: int) -> str:
         if i.isdigit():
@@ -125,34 +146,94 @@ class ProductWriter:
     def _shift(self, pointer: str, type: str, count: str) -> str:
         return pointer if count == "0" else self.w.set(f"getelementptr inbounds {TYPE[type]}, ptr {pointer}, i64 {count}")
 
+    # ----------------------------------------------------------------------------------------------------------- threads
+
+    def _divides(self, p: Product) -> bool:
+        """Whether threads share the work. A BLAS whose threads we can't hold back divides it as it likes."""
+        if self.blas is not None and self.blas.threads is None and not self.inline(p):
+            return False
+        return p.count * p.m * p.n * p.k >= 2 * _SMALL
+
+    def _in_pieces(self, p: Product, a: str, b: str, c: str, d: str | None, alpha: str) -> None:
+        """Pieces, by the size of the work alone, of which threads take the next: some products of the batch, or tiles of each."""
+        rows, columns = (p.m, p.n) if self.inline(p) else tile(p)
+        down, across = -(-p.m // rows), -(-p.n // columns)
+        group = max(1, _SMALL // (p.m * p.n * p.k)) if down * across == 1 else 1
+        pieces = -(-p.count // group) * down * across
+        name = f"product{self._count}"
+        self._count += 1
+        outer, self.w = self.w, Writer()
+        w = self.w
+        given = [("ptr", a), ("ptr", b), ("ptr", c), ("ptr", d or "null"), (TYPE[p.type], alpha)]
+        own = [w.set(f"load {t}, ptr {w.set(f'getelementptr i64, ptr %c, i64 {k + 1}')}") for k, (t, _) in enumerate(given)]
+        w.add("br label %next")
+        w.label("next")
+        k = w.set("atomicrmw add ptr %c, i64 1 monotonic")
+        more = w.set(f"icmp ult i64 {k}, {pieces}")
+        w.add(f"br i1 {more}, label %do, label %end")
+        w.label("do")
+        if down * across == 1:
+            first = w.set(f"mul i64 {k}, {group}")
+            left = w.set(f"sub i64 {p.count}, {first}")
+            short = w.set(f"icmp ult i64 {left}, {group}")
+            number = w.set(f"select i1 {short}, i64 {left}, i64 {group}")
+            loop(w, number, 1, lambda i, _: self._item(p, self._plus(first, i), own, d, "0", "0", rows, columns))
+        else:
+            item = w.set(f"udiv i64 {k}, {down * across}")
+            t = w.set(f"urem i64 {k}, {down * across}")
+            self._item(p, item, own, d, w.set(f"udiv i64 {t}, {across}"), w.set(f"urem i64 {t}, {across}"), rows, columns)
+        w.add("br label %next")
+        w.label("end")
+        self.functions.append("\n".join([f"define internal void @{name}(ptr %c) #0 {{", "entry:", *w.lines, "  ret void", "}"]))
+        outer.intrinsics |= w.intrinsics
+        self.w = w = outer
+        context = w.fresh("c")
+        self.head.append(f"  {context} = alloca i64, i64 {len(given) + 1}")
+        w.add(f"store i64 0, ptr {context}")
+        for n, (t, value) in enumerate(given):
+            w.add(f"store {t} {value}, ptr {w.set(f'getelementptr i64, ptr {context}, i64 {n + 1}')}")
+        self.parallel(name, context)
+
+    def _item(self, p: Product, item: str, own: Values, base: str | None, i: str, j: str, rows: int, columns: int) -> None:
+        """Tile (i, j) of one product of the batch."""
+        w = self.w
+        a, b, c, d, alpha = own
+        where = [(a, p.am, 0, 1), (b, 0, p.bn, 2), (c, p.om, 1, 3), (d, p.om, 1, 3)]
+        places: list[str] = []
+        index: Values = []
+        for n, _, _, _ in reversed(p.loops):
+            index.insert(0, w.set(f"urem i64 {item}, {n}"))
+            item = w.set(f"udiv i64 {item}, {n}")
+        for pointer, by_row, by_column, which in where:
+            at = self._times(i, by_row * rows)
+            for step in (self._times(j, by_column * columns), *[self._times(x, axis[which]) for x, axis in zip(index, p.loops)]):
+                at = self._plus(at, step) if step != "0" else at
+            places.append(self._shift(pointer, p.type, at))
+        heights: list[int | str] = []
+        for x, size, total in ((i, rows, p.m), (j, columns, p.n)):
+            if total % size == 0:
+                heights.append(size)
+            else:
+                left = w.set(f"sub i64 {total}, {self._times(x, size)}")
+                short = w.set(f"icmp ult i64 {left}, {size}")
+                heights.append(w.set(f"select i1 {short}, i64 {left}, i64 {size}"))
+        self._one(p, places[0], places[1], places[2], None if base is None else places[3], alpha, *heights)
+
     # --------------------------------------------------------------------------------------------------------- the BLAS
 
-    def _use_threads(self, p: Product) -> None:
-        assert self.blas is not None
-        size = p.m * p.n * p.k
-        if self.blas.threads is None or size <= _ALONE:
-            return
-        wanted = threads() if size >= _THREADED else 1
-        if self._threads != wanted:
-            if not self._entered:
-                self.w.add("call void @blas_enter()")
-                self._entered = True
-            self.w.add(f"call void @blas_threads(i32 {wanted})")
-            self._threads = wanted
-
-    def _call(self, p: Product, a: str, b: str, c: str, alpha: str) -> None:
+    def _call(self, p: Product, a: str, b: str, c: str, alpha: str, m: int | str, n: int | str) -> None:
         w, t = self.w, TYPE[p.type]
         first, second = layout(p.m, p.k, p.am, p.ak), layout(p.k, p.n, p.bk, p.bn)
         assert first is not None
         assert second is not None
         beta = number(0.0 if p.base is None else 1.0, p.type)
         if p.m == 1:                                     # c = b' a
-            rows, columns = (p.n, p.k) if second[0] else (p.k, p.n)
+            rows, columns = (n, p.k) if second[0] else (p.k, n)
             call = (f"call void @gemv_{p.type}(i1 {int(not second[0])}, i64 {rows}, i64 {columns}, {t} {alpha}, ptr {b}, "
                     f"i64 {second[1]}, ptr {a}, i64 {max(p.ak, 1)}, {t} {beta}, ptr {c}, i64 1)")
         else:
-            call = (f"call void @gemm_{p.type}(i1 {int(first[0])}, i1 {int(second[0])}, i64 {p.m}, i64 {p.n}, i64 {p.k}, "
-                    f"{t} {alpha}, ptr {a}, i64 {first[1]}, ptr {b}, i64 {second[1]}, {t} {beta}, ptr {c}, i64 {p.om})")
+            call = (f"call void @gemm_{p.type}(i1 {int(first[0])}, i1 {int(second[0])}, i64 {m}, i64 {n}, i64 {p.k}, "
+                    f"{t} {alpha}, ptr {a}, i64 {first[1]}, ptr {b}, i64 {second[1]}, {t} {beta}, ptr {c}, i64 {max(p.om, p.n)})")
         self.types.add(p.type)
         if not p.scales and p.factor != 0.0:
             w.add(call)
@@ -165,8 +246,8 @@ class ProductWriter:
         w.add(call)
         w.add(f"br label %{label}.out")
         w.label(f"{label}.zero")
-        w.add(f"call void @nothing_{p.type}(ptr {a}, i64 {p.am}, i64 {p.ak}, ptr {b}, i64 {p.bk}, i64 {p.bn}, i64 {p.m}, "
-              f"i64 {p.n}, i64 {p.k}, ptr {c}, i64 {p.om}, i1 {int(p.base is not None)})")
+        w.add(f"call void @nothing_{p.type}(ptr {a}, i64 {p.am}, i64 {p.ak}, ptr {b}, i64 {p.bk}, i64 {p.bn}, i64 {m}, "
+              f"i64 {n}, i64 {p.k}, ptr {c}, i64 {p.om}, i1 {int(p.base is not None)})")
         w.add(f"br label %{label}.out")
         w.label(f"{label}.out")
 
@@ -348,9 +429,18 @@ def pieces(n: int, lanes: int) -> list[int]:
     return out
 
 
-def threads() -> int:
-    """For large products."""
-    return config.threads
+def tile(p: Product) -> tuple[int, int]:
+    """Rows and columns of the pieces that threads take: of its size alone, so that no sum depends on how many there are."""
+    rows, columns, count = p.m, p.n, 1
+    if p.m == 1:
+        return 1, max(256, -(-p.n // 128) * 16)
+    while count < _TILES and rows * columns * p.k >= 2 * _TILE and max(rows, columns) > 32:
+        if rows >= columns:
+            rows = -(-rows // 16) * 8
+        else:
+            columns = -(-columns // 32) * 16
+        count = -(-p.m // rows) * -(-p.n // columns)
+    return rows, columns
 
 
 def _nothing(type: str) -> str:

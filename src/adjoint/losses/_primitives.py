@@ -119,7 +119,8 @@ def _curve_lower(s: Any, p: Any, q: Any) -> Any:
 
 CURVE = Primitive(
     "kl_curve", elementwise_infer("kl_curve", ("f", "f"), float64), _curve_kernel, elementwise=True, lower=_curve_lower,
-    cases=(lambda rng: ((rng.uniform(0.1, 0.9, size=5), rng.uniform(0.1, 0.9, size=5)), {}),), oracle=lambda p, q: p * np.log(p / q) - np.where((p / q > 0.5) & (p / q < 2), p - q, 0),
+    cases=(lambda rng: ((rng.uniform(0.1, 0.9, size=5), rng.uniform(0.1, 0.9, size=5)), {}),),
+    oracle=lambda p, q: p * np.log(p / q) - np.where((p / q > 0.5) & (p / q < 2), p - q, 0),
     doc="p log(p / q), less p - q where p is near q, in float64.")
 
 
@@ -220,9 +221,9 @@ def _cosine_kernel(a: Any, b: Any, axes: Axes) -> Any:
     more = np.float64 if a.dtype.itemsize < 8 else np.longdouble
     x, y = a.astype(more), b.astype(more)
     squares = np.add.reduce(x * x, axis=axes) * np.add.reduce(y * y, axis=axes)
-    some = squares > 0
-    cosine = np.add.reduce(x * y, axis=axes) / np.sqrt(np.where(some, squares, 1))
-    return np.where(some, cosine, 0).astype(a.dtype)
+    none = squares == 0
+    cosine = np.add.reduce(x * y, axis=axes) / np.sqrt(np.where(none, 1, squares))
+    return np.where(none, 0, cosine).astype(a.dtype)
 
 
 def _cosine_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:

@@ -83,7 +83,7 @@ def test_a_single_use_tape_is_neither_used_up_nor_changed() -> None:
     first = tape.draw(loss)
     after = tape._spans()[0][0].node, len(tape._spans()[0][0].handles), list(tape._spans()[0][0].inputs)
     assert before == after
-    assert not hasattr(loss, "_value")                   # drawing did not settle the program
+    assert loss._value is None                   # drawing did not settle the program
     grad = tape.gradient(loss, v)
     shown = next(b for b in first.boxes if b.title == "rate")
     assert shown.rows[-1] == f"∂ {value_text(grad.numpy())}"
@@ -236,6 +236,36 @@ def test_folding_leaves_no_circles_and_keeps_every_operation() -> None:
     layers_of(len(folded.boxes), folded.edges)           # raises on a circle
     ops = [sum(len(b.items) for b in d.boxes if b.kind in ("operation", "folded")) for d in (folded, plain)]
     assert ops[0] == ops[1] == 40 * 5 + 1
+
+
+@pytest.mark.parametrize("steps", [3, 7, 60])
+def test_the_first_round_of_a_loop_is_folded_with_the_others(steps: int) -> None:
+    """It differs: what later rounds have from the round before comes from outside."""
+    tape, loss, _ = loop(steps)
+    boxes = tape.draw(loss, fold=True).boxes
+    assert [b.title for b in boxes if b.kind in ("operation", "folded")] == [f"{steps} × 5 operations", "loss = multiply"]
+
+    w = ad.Variable(np.eye(3, dtype="f"), name="w")
+    with ad.GradientTape() as tape:
+        h = ad.exp(ad.constant(np.ones((1, 3), "f"))) * 2.0
+        for _ in range(steps):
+            h = ad.tanh(h @ w) + h
+        loss = ad.sum(h)
+    drawing = tape.draw(loss, fold=True)
+    assert [b.title for b in drawing.boxes if b.kind in ("operation", "folded")] == [
+        "exp", "h = · × 2", f"{steps} × 3 operations", "loss = sum"]
+    assert_apart(drawing)
+
+
+def test_what_does_not_repeat_is_not_folded_with_what_does() -> None:
+    v = ad.Variable(0.3)
+    with ad.GradientTape() as tape:
+        s = ad.sin(v) * ad.constant([1.0, 2.0])          # another shape than in the loop
+        s = ad.sum(s)
+        for _ in range(5):
+            s = ad.sin(s) * v
+    titles = [b.title for b in tape.draw(s, fold=True).boxes if b.kind in ("operation", "folded")]
+    assert titles == ["sin", "s = multiply", "s = sum", "5 × 2 operations"]
 
 
 def test_layout_of_a_hard_graph() -> None:

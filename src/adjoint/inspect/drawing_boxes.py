@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -210,7 +211,22 @@ def folded(items: list[Item], ops: list[int]) -> list[tuple[list[int], int]]:
                 else:
                     shape.append((s, items[a].kind, items[a].spec))
             tokens[p] = kinds.setdefault(tuple(shape), len(kinds))
-        runs = _repeats(tokens, relative, absolute)
+
+        def enters(p: int, q: int) -> bool:
+            """Whether ``p`` is ``q`` but for values that come from before a loop where ``q`` has them from its last round."""
+            one, other = items[ops[p]], items[ops[q]]
+            if (one.op.prim, one.spec, one.kind, len(one.inputs)) != (  # type: ignore[union-attr]
+                    other.op.prim, other.spec, other.kind, len(other.inputs)):  # type: ignore[union-attr]
+                return False
+            for a, b in zip(one.inputs, other.inputs):
+                at, then = pos.get(a), pos.get(b)
+                if items[a].spec is not items[b].spec or (then is None and (at is not None or items[a].kind != items[b].kind)):
+                    return False
+                if then is not None and not (at in (then, then - q + p) if at is not None and at > 2 * p - q else then < q):
+                    return False
+            return True
+
+        runs = _repeats(tokens, relative, absolute, enters)
     groups: list[tuple[list[int], int]] = []
     p = 0
     for start, period, repeats in [*runs, (n, 0, 0)]:
@@ -221,8 +237,11 @@ def folded(items: list[Item], ops: list[int]) -> list[tuple[list[int], int]]:
     return groups
 
 
-def _repeats(tokens: Any, relative: Any, absolute: Any) -> list[tuple[int, int, int]]:
-    """Blocks that follow each other at least three times, the ones that save most first."""
+def _repeats(tokens: Any, relative: Any, absolute: Any, enters: Callable[[int, int], bool]) -> list[tuple[int, int, int]]:
+    """Blocks that follow each other at least three times: (start, period, repeats). The ones that save most come first.
+
+    ``enters`` says whether an operation begins a loop as another, one period later, goes on with it.
+    """
     n = len(tokens)
     found: list[tuple[int, int, int, int]] = []
     for period in range(1, min(n // 3, 400) + 1):
@@ -230,7 +249,11 @@ def _repeats(tokens: Any, relative: Any, absolute: Any) -> list[tuple[int, int, 
             (relative[:, period:] == relative[:, :-period]) | (absolute[:, period:] == absolute[:, :-period])).all(0)
         edges = np.flatnonzero(np.diff(np.concatenate(([0], same.view(np.int8), [0]))))
         for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist()):
-            repeats = (stop - start) // period + 1
+            first = start
+            if stop - start >= period:
+                while first and start - first < period and enters(first - 1, first - 1 + period):
+                    first -= 1
+            start, repeats = first, (stop - first) // period + 1
             if repeats >= 3 and period * repeats >= 6:
                 found.append((period * repeats - period, -period, start, repeats))
     taken = np.zeros(n, bool)

@@ -63,8 +63,8 @@ def style(prefix: str = ".adjoint-drawing") -> str:
         f"{p} .a-goal>rect:first-of-type{{stroke:var(--a-target);stroke-width:2.4}}"
         f"{p} .a-e{{fill:none;stroke:var(--a-edge);stroke-width:1.4}}{p} .a-e.a-d{{stroke:var(--a-dead);stroke-dasharray:4 4}}"
         f"{p} .a-h{{fill:var(--a-edge)}}{p} .a-hd{{fill:var(--a-dead)}}"
-        f"{p} .a-zero{{fill:var(--a-page);stroke:var(--a-soft)}}{p} .a-bad{{fill:var(--a-bad)}}"
-        f"{p} .a-key{{stroke:var(--a-frame)}}")
+        f"{p} .a-sv,{p} .a-sg{{stroke:var(--a-frame);stroke-width:.7}}"
+        f"{p} .a-zero{{fill:var(--a-page);stroke:var(--a-soft)}}{p} .a-bad{{fill:var(--a-bad)}}")
 
 
 def path_of(way: list[Point]) -> str:

@@ -16,7 +16,7 @@ from . import _derive
 from ._cotangents import dense, fit
 from ._dtypes import as_dtype, float32
 from ._errors import NotSupportedError
-from ._graph import Node, Op, Primitive, Spec, spec
+from ._graph import NOTHING, Node, Op, Primitive, Spec, spec
 from ._tensor import Tensor
 from ._trace import (
     DRAW_INPUT,
@@ -27,13 +27,13 @@ from ._trace import (
     Trace,
     full,
     handle,
+    jump,
     live,
     local,
     place,
     record,
     recording_into,
     step,
-    user_line,
 )
 from .primitives.broadcast import broadcast_to
 from .primitives.movement import TRANSPOSE, reshape, transpose
@@ -46,7 +46,7 @@ Env = dict[int, tuple[Any, bool]]                        # place -> (tensor, whe
 
 def argument(scratch: Trace, s: Spec) -> Tensor:
     """A new input without a value."""
-    t = handle(scratch, step(scratch, (TENSOR_INPUT, s), TENSOR_INPUT, (), s).idx, s)
+    t = handle(scratch, step(scratch, TENSOR_INPUT, (), s).idx, s)
     scratch.inputs.append(t)
     scratch.owners.append(t)
     return t
@@ -100,7 +100,7 @@ def _restore(scratch: Trace, state: tuple[Any, ...]) -> None:
     scratch.captures, scratch.closures = dict(captures), dict(closures)
     scratch.tapes = list(tapes)
     del scratch.handles[given:]
-    scratch.table, scratch.numbers = [], {}
+    scratch.table, scratch.numbers, scratch.scalars = [], NOTHING, NOTHING
 
 
 # ------------------------------------------------------------------------------------------------------------ replaying
@@ -139,7 +139,7 @@ def replay(scratch: Trace, start: Node | None, env: Env, size: int | None, keep:
         if closure is not None:
             out = env[node.idx][0]
             again = _Again(scratch, closure, env, size, [env[k][1] for k in range(node.idx, node.end)])
-            out._trace.closures[out._idx] = again
+            out._trace.add("closures", out._idx, again)
             closures.append(again)
     if closures:
         state = snapshot(scratch)
@@ -159,8 +159,7 @@ def _outer(scratch: Trace, node: Node, number: int) -> Any:
         return handle(trace, place(trace, next_draw(owner)), node.spec)
     if owner is not None:
         return owner
-    dtype = node.spec.dtype
-    idx = step(trace, (SCALAR_INPUT, dtype), SCALAR_INPUT, (), node.spec).idx
+    idx = step(trace, SCALAR_INPUT, (), node.spec).idx
     trace.inputs.append(scratch.inputs[number])
     trace.owners.append(None)
     return handle(trace, idx, node.spec)
@@ -169,8 +168,8 @@ def _outer(scratch: Trace, node: Node, number: int) -> Any:
 def _read(op: Op, t: Any, variable: Any) -> Any:
     trace = local.trace
     idx = place(trace, t)
-    node = step(trace, (op, idx), op, (idx,), variable._spec)
-    trace.reads[node.idx] = variable
+    node = step(trace, op, (idx,), variable._spec)
+    trace.add("reads", node.idx, variable)
     return handle(trace, node.idx, node.spec)
 
 
@@ -280,17 +279,20 @@ def remembered(trace: Trace, key: Any, build: Callable[[], list[Any]]) -> list[A
     start, given = trace.node, len(trace.inputs)
     found = start.memo.get(key)
     if found is not None:
-        trace.node, places, inputs = found
+        node, places, inputs = found
         trace.inputs.extend(inputs)
         trace.owners.extend([None] * len(inputs))
-        if trace.where is not None:
-            trace.where[trace.node.idx] = user_line(3)
+        jump(trace, node)
         return [None if p is None else (handle(trace, p[0], p[1]), p[2]) for p in places]
-    result = build()
+    known, trace.scalars = trace.scalars, NOTHING        # what is replayed does not know what was used before
+    try:
+        result = build()
+    finally:
+        trace.scalars = known
     if local.trace is trace and all(o is None for o in trace.owners[given:]) and all(
             r is None or r[0]._trace is trace for r in result):
-        start.memo[key] = (trace.node, [None if r is None else (r[0]._idx, r[0]._spec, r[1]) for r in result],
-                           tuple(trace.inputs[given:]))
+        start.keep(key, (trace.node, [None if r is None else (r[0]._idx, r[0]._spec, r[1]) for r in result],
+                         tuple(trace.inputs[given:])))
     return result
 
 

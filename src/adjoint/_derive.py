@@ -23,6 +23,7 @@ from ._trace import (
     handle,
     hooks,
     input_number,
+    line_at,
     local,
     origin_of,
     record,
@@ -364,7 +365,7 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
             at = (trace, a)
             cots[at] = accumulate(cots.get(at), g)
     if into is local.trace and into.node.end > start:    # whose derivative these operations are, for explanations
-        into.pulls.append((start, into.node.end, node.idx if trace is into else (node.op, trace.lines.get(node.idx))))
+        into.pulls.append((start, into.node.end, node.idx if trace is into else (node.op, line_at(trace, node))))
 
 
 def tensor_lazy(trace: Trace, idx: int) -> Any:
@@ -510,7 +511,7 @@ def _look(op: Op, in_specs: tuple[Spec, ...], out_specs: tuple[Spec, ...], sever
     scratch = Trace(scratch=True)
 
     def fake(s: Spec) -> Any:
-        idx = step(scratch, (TENSOR_INPUT, s), TENSOR_INPUT, (), s).idx
+        idx = step(scratch, TENSOR_INPUT, (), s).idx
         t = handle(scratch, idx, s)
         scratch.inputs.append(None)
         scratch.owners.append(t)

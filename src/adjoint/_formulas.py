@@ -201,7 +201,7 @@ def formula_at(trace: Trace, node: Node) -> Formula | None:
             op = table[k].op
             return None if op is None or op.prim is INPUT or op.prim is READ or table[k].idx != k else (op, table[k].args)
 
-        node.memo["formula"] = recognise(node.idx, known, lambda k: _spec_at(table, k))
+        node.keep("formula", recognise(node.idx, known, lambda k: _spec_at(table, k)))
     return node.memo["formula"]  # type: ignore[no-any-return]
 
 

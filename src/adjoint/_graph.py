@@ -138,6 +138,13 @@ class Primitive:
 REGISTRY: dict[str, Primitive] = {}
 
 
+def _no_kernel(*_: Any, **__: Any) -> Any:
+    raise AdjointError("an input has no kernel")
+
+
+INPUT = Primitive("input", lambda **_: None, _no_kernel, pure=False)
+
+
 class Op:
     """A primitive with its parameters bound; interned by Primitive.op."""
 
@@ -155,28 +162,74 @@ class Op:
         return f"{self.prim.name}[{inside}]" if inside else self.prim.name
 
 
+class _Nothing(dict[Any, Any]):
+    """Stands for a dictionary that nobody has added to."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise AdjointError("nothing is added here")
+
+
+NOTHING: dict[Any, Any] = _Nothing()
+
+
 class Node:
     """One use of a primitive at one place of a recorded program.
 
     idx     place of its (first) result;  end  place after its last
-    args    places of its inputs
+    args    places of its inputs;  i, j  the first two of them, or -1
     spec    Spec, or a tuple of Specs where the primitive has several results
-    next    what was recorded after it: key -> Node
-    memo    what was worked out for the path that ends here: plans, derivatives
+    hint    the node that followed it last;  more  all that followed, where there are several
+    memo    what was worked out for the path that ends here: plans, derivatives, short cuts; added to with ``keep``
+    code    the code object that recorded it first while lines were noted, with ``off``, the offset
     """
 
-    __slots__ = ("args", "end", "idx", "memo", "next", "op", "parent", "spec")
+    __slots__ = ("args", "code", "end", "hint", "i", "idx", "j", "memo", "more", "off", "op", "parent", "spec")
     idx: int
     end: int
+    hint: Node
+    more: dict[Any, Node] | None
 
     def __init__(self, parent: Node | None, op: Op | None, args: tuple[int, ...], out: Any) -> None:
         self.parent, self.op, self.args, self.spec = parent, op, args, out
-        self.idx = parent.end if parent is not None else 0
-        self.end = self.idx + (0 if op is None else len(out) if out.__class__ is tuple else 1)
-        self.next: dict[Any, Node] = {}
-        self.memo: dict[Any, Any] = {}
-        if parent is not None:
-            _COUNT[0] += 1
+        self.idx = at = parent.end if parent is not None else 0
+        self.end = at if op is None else at + len(out) if out.__class__ is tuple else at + 1
+        self.i = args[0] if args else -1
+        self.j = args[1] if len(args) > 1 else -1
+        self.hint, self.more, self.memo, self.code, self.off = NONE, None, NOTHING, None, -1
+
+    def after(self, op: Op, args: tuple[int, ...], out: Any = None) -> Node | None:
+        """The node that followed for this use, if any did; an input is told by its spec ``out``."""
+        node = self.hint
+        if node.op is op and node.args == args and (out is None or node.spec is out):
+            return node
+        more = self.more
+        found = None if more is None else more.get((op, args) if out is None else (op, out))
+        if found is not None:
+            self.hint = found
+        return found
+
+    def grow(self, op: Op, args: tuple[int, ...], out: Any) -> Node:
+        """A new node after this one."""
+        node, first = Node(self, op, args, out), self.hint
+        if first is not NONE:
+            if self.more is None:
+                self.more = {_key(first): first}
+            node = self.more.setdefault(_key(node), node)     # another thread may have been here
+        self.hint = node
+        _COUNT[0] += 1
+        return node
+
+    def keep(self, key: Any, value: Any) -> Any:
+        """Remember what was worked out."""
+        if self.memo is NOTHING:
+            self.memo = {}
+        self.memo[key] = value
+        return value
+
+    @property
+    def next(self) -> list[Node]:
+        """The nodes that follow."""
+        return list(self.more.values()) if self.more is not None else [] if self.hint is NONE else [self.hint]
 
     @property
     def specs(self) -> tuple[Spec, ...]:
@@ -193,6 +246,13 @@ class Node:
         return f"%{self.idx} = {self.op}({', '.join(f'%{i}' for i in self.args)}) : {self.spec}"
 
 
+def _key(node: Node) -> Any:
+    return node.op, node.spec if node.op.prim is INPUT else node.args  # type: ignore[union-attr]
+
+
+NONE: Node = None  # type: ignore[assignment]
+NONE = Node(None, None, (), ())                          # no node
+NONE.hint, NONE.i, NONE.j = NONE, -2, -2
 ROOT = Node(None, None, (), ())
 _COUNT = [0]
 LIMIT = 400_000
@@ -200,14 +260,11 @@ LIMIT = 400_000
 
 def forget() -> None:
     """Drop every remembered path (nodes that something still refers to live on)."""
-    stack = list(ROOT.next.values())
-    ROOT.next.clear()
-    ROOT.memo.clear()
+    stack = [ROOT]
     while stack:
         node = stack.pop()
-        stack.extend(node.next.values())
-        node.next.clear()
-        node.memo.clear()
+        stack.extend(node.next)
+        node.hint, node.more, node.memo = NONE, None, NOTHING
     _COUNT[0] = 0
 
 

@@ -71,7 +71,7 @@ def plan_for(node: Node, outputs: tuple[int, ...]) -> Any:
     """The plan for these outputs of the path that ends at ``node``."""
     plan = node.memo.get(outputs)
     if plan is None or plan.engine != config.engine:
-        plan = node.memo[outputs] = Plan(node, outputs)
+        plan = node.keep(outputs, Plan(node, outputs))
     return watching[-1](plan) if watching else plan
 
 

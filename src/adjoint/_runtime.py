@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
@@ -14,6 +15,7 @@ from ._tensor import Tensor, wrap
 from ._trace import ELSEWHERE, Trace, hooks, line_of, live, local, remember, taped, user_line
 
 _ndarray = np.ndarray
+_count: Callable[[Any], int] = getattr(sys, "getrefcount", lambda t: 9)
 
 
 def _array(value: Any) -> Any:
@@ -28,20 +30,25 @@ def _array(value: Any) -> Any:
 def settle(trace: Trace) -> None:
     """Compute what is pending in this thread's trace and still wanted, and start a new one."""
     pending = live(trace.handles)                  # a pending tensor that only we refer to is nobody's
-    outputs = tuple([t._idx for t in pending])
-    keep: tuple[int, ...] = ()
+    wanted = tuple([t._idx for t in pending])
     wanting: list[Any] = []
-    stopped: BaseException | None = None
     for tape in trace.tapes:
-        if tape._done is None and (tape._recording or sys.getrefcount(tape) > 3):
-            wanting.append(tape)
+        if tape._recording or _count(tape) > 3:          # somebody else refers to it
+            if tape._done is None:
+                wanting.append(tape)
+            elif tape._gone is None:
+                tape._let_go()
     if wanting:
-        keep = _kept(trace, wanting, set(outputs))
-    if outputs or keep:
-        wanted = outputs + keep
-        plan = trace.node.memo.get(wanted)
+        keep = _kept(trace, wanting, set(wanted))
+        wanted += keep
+        remember(trace)
+    past = trace.past
+    stopped: BaseException | None = None
+    if wanted:
+        node = trace.node
+        plan = node.memo.get(wanted)
         if plan is None or watching or plan.engine is not config._engine:
-            plan = plan_for(trace.node, wanted)
+            plan = plan_for(node, wanted)
         check = hooks.check
         try:
             if check is None:
@@ -50,29 +57,26 @@ def settle(trace: Trace) -> None:
                 values, stopped = check(trace, plan)
         except Exception as error:                       # the results that do not need what failed are computed all the same
             values = [_alone(trace, idx, error) for idx in wanted]
-        past = remember(trace) if wanting else trace.past
-        if past is not None:
+        if past is None:
+            origin: Any = ELSEWHERE
+        else:
             record, memory = ref(trace), ref(past)
         for t, value in zip(pending, values):
             if value is None:
                 continue
             t._value = value if value.__class__ is _ndarray and value.base is None else _array(value)
-            if past is not None:
-                t._origin = (record, t._idx, memory)
-            else:
-                t._origin = ELSEWHERE
+            t._origin = origin if past is None else (record, t._idx, memory)
             t._trace = None
         if wanting:
             for t in pending:
-                trace.kept[t._idx] = t
+                trace.add("kept", t._idx, t)
             for idx, value in zip(keep, values[len(pending):]):
                 if value is None:
                     continue
                 made = wrap(_array(value))
                 made._origin = (record, idx, memory)
-                trace.kept[idx] = made
+                trace.add("kept", idx, made)
     lost = stopped
-    past = trace.past
     for variable in trace.assigned:
         new = variable._pending
         if new is not None:
@@ -81,7 +85,7 @@ def settle(trace: Trace) -> None:
                 past.assigned.append((new._idx, ref(variable)))
             if stopped is not None:
                 continue
-            if hasattr(new, "_value"):
+            if new._value is not None:
                 variable._value = new._value
             else:
                 lost = trace.failures[new._idx]          # the variable stays as it was
@@ -98,9 +102,9 @@ def settle(trace: Trace) -> None:
     else:
         trace.forget()
     if local.trace is trace:
-        local.trace = fresh = Trace(fast=trace.fast)
+        local.trace = fresh = Trace(False, trace.fast)
         if hooks.check is not None:
-            fresh.where = fresh.lines
+            fresh.note_lines(True)
         for tape in local.tapes:
             tape._continue_in(trace, fresh)
     if lost is not None:
@@ -112,7 +116,7 @@ def _alone(trace: Trace, idx: int, error: Exception) -> Any:
     try:
         return plan_for(trace.node, (idx,)).run(trace.inputs)[0]
     except Exception as own:
-        trace.failures[idx] = own if isinstance(own, AdjointError) else error
+        trace.add("failures", idx, own if isinstance(own, AdjointError) else error)
         return None
 
 
@@ -128,7 +132,7 @@ def _kept(trace: Trace, tapes: list[Any], have: set[int]) -> tuple[int, ...]:
 def evaluate(t: Tensor) -> Any:
     """The value of a tensor, computed when it is not there yet."""
     trace = t._trace
-    if trace is None or hasattr(t, "_value"):
+    if trace is None or t._value is not None:
         return t._value
     if trace.scratch:
         where = user_line()
@@ -145,9 +149,9 @@ def evaluate(t: Tensor) -> Any:
     else:                                                # another thread's: computed without touching its trace
         node, inputs = trace.node, list(trace.inputs)
         value = _array(plan_for(node, (t._idx,)).run(inputs)[0])
-        if not hasattr(t, "_value"):
+        if t._value is None:
             t._value = value
-    if not hasattr(t, "_value"):
+    if t._value is None:
         raise AdjointError("the tensor's value was lost: its computation was interrupted")
     return t._value
 

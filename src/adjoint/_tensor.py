@@ -11,7 +11,7 @@ from ._config import config
 from ._dtypes import DType, as_dtype
 from ._errors import DtypeError, NotSupportedError, ShapeError, TraceError, complain
 from ._graph import Spec, spec
-from ._trace import _TENSOR, FROZEN_INPUT, READS, TENSOR_INPUT, VARIABLE_INPUT, Trace, hooks, local
+from ._trace import _CLASSES, FROZEN_INPUT, READS, TENSOR_INPUT, VARIABLE_INPUT, Trace, hooks, local
 
 
 class Shape(tuple):  # type: ignore[type-arg]
@@ -69,7 +69,7 @@ class Value:
     _trace: Trace | None
     _idx: int
     _spec: Spec
-    _value: Any
+    _value: Any                                          # None while it is pending
 
     @property
     def shape(self) -> Shape:
@@ -222,10 +222,11 @@ class Tensor(Value):
         self._spec, self._value = spec(array.shape, as_dtype(array.dtype)), array
 
     def _look(self) -> np.ndarray[Any, Any]:
-        return self._value if hasattr(self, "_value") else hooks.evaluate(self)
+        value = self._value
+        return value if value is not None else hooks.evaluate(self)
 
     def _input(self, trace: Trace) -> tuple[Any, Any]:
-        if hasattr(self, "_value"):
+        if self._value is not None:
             return TENSOR_INPUT, self._value
         other = self._trace
         if other is not None and other.scratch and other.closed:
@@ -252,7 +253,7 @@ class Tensor(Value):
 
     def _shown(self) -> Any:
         other = self._trace
-        if other is not None and other.scratch and not hasattr(self, "_value"):
+        if other is not None and other.scratch and self._value is None:
             return None
         return self._look()
 
@@ -394,7 +395,7 @@ class Variable(Value):
         trace = local.trace
         if self._pending is not None and not trace.scratch and self._pending._trace is not trace:
             hooks.evaluate(self._pending)
-        if hasattr(new, "_value") and not trace.scratch:
+        if new._value is not None and not trace.scratch:
             trace.captures.pop(id(self), None)
             self._trace, self._pending, self._value = None, None, new._value
             return self
@@ -406,7 +407,7 @@ class Variable(Value):
         else:
             if self._pending is not None:                # a second new value in one pending graph: a step boundary
                 hooks.settle(trace)
-                if hasattr(new, "_value"):
+                if new._value is not None:
                     self._trace, self._value = None, new._value
                     return self
                 trace = local.trace
@@ -450,7 +451,7 @@ class Variable(Value):
     __str__ = __repr__
 
 
-_TENSOR[0] = Tensor
+_CLASSES[:] = Tensor, Variable
 
 
 def wrap(array: np.ndarray[Any, Any]) -> Tensor:

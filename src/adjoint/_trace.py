@@ -5,7 +5,6 @@ settled when somebody looks at a value; then the thread starts a new one.
 """
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -16,9 +15,18 @@ import numpy as np
 
 from . import _graph
 from ._config import config
-from ._dtypes import DType, weak_dtype
-from ._errors import AdjointError, DtypeError
-from ._graph import ROOT, Node, Op, Primitive, Spec, spec
+from ._dtypes import DType
+from ._errors import AdjointError
+from ._graph import INPUT as INPUT
+from ._graph import NOTHING, ROOT, Node, Op, Primitive, Spec, spec
+from ._lines import _PACKAGE as _PACKAGE
+from ._lines import Past as Past
+from ._lines import jump as jump
+from ._lines import line_at as line_at
+from ._lines import line_of as line_of
+from ._lines import lines_between, note
+from ._lines import remember as remember
+from ._lines import user_line as user_line
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -27,11 +35,6 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------------------------------------------------------------
 # Places that are not operations: inputs, Python scalars, literals and reads of an assigned variable.
 
-def _no_kernel(*_: Any, **__: Any) -> Any:
-    raise AdjointError("an input has no kernel")
-
-
-INPUT = Primitive("input", lambda **_: None, _no_kernel, pure=False)
 LITERAL = Primitive("literal", lambda value, dtype: spec((), dtype), lambda value, dtype: np.asarray(value, dtype.np))
 TENSOR_INPUT = INPUT.op(kind="tensor")
 VARIABLE_INPUT = INPUT.op(kind="variable")
@@ -45,15 +48,13 @@ _LITERAL_INTS = frozenset(range(-4, 17))
 _LITERAL_FLOATS = frozenset({1.0, -1.0, 2.0, -2.0, 3.0, 4.0, 0.5, -0.5, 0.25, 10.0})
 
 
-_NOTHING: dict[Any, Any] = {}                            # never added to
-
-
 class Trace:
     """A pending program of one thread (or, while a function is traced, of that function)."""
 
     __slots__ = (
         "__weakref__", "assigned", "captures", "closed", "closures", "failures", "fast", "grads", "handles", "held", "inputs",
-        "kept", "lines", "node", "numbers", "owners", "past", "pinned", "pulls", "reads", "scratch", "table", "tapes", "where",
+        "kept", "node", "noted", "numbers", "owners", "past", "pinned", "pulls", "reads", "scalars", "scratch", "table", "tapes",
+        "where", "written",
     )
 
     def __init__(self, scratch: bool = False, fast: bool = False) -> None:
@@ -62,98 +63,76 @@ class Trace:
         self.owners: list[Any] = []                      # whose they are: a Tensor, a Variable, or None (a scalar)
         self.handles: list[Tensor] = []                  # the tensors given out
         self.assigned: list[Any] = []                    # variables whose new value is pending here
-        self.lines: dict[int, tuple[Any, int]] = {}      # place -> (code, offset) of the user's line
-        self.where: dict[int, tuple[Any, int]] | None = None   # the same while lines are noted
+        self.tapes: list[Any] = []                       # tapes that recorded here
         self.pulls: list[Any] = []                       # (start, stop, what it is the derivative of), or lists of these
         self.grads: list[Any] = []                       # gradients that were taken while another tape recorded
-        self.past: Past | None = None                    # what is left of this trace for explanations
-        self.closures: dict[int, Any] = {}               # place -> the gradient function of a custom_gradient
-        self.reads: dict[int, Any] = {}                  # place of a read -> the variable
-        self.tapes: list[Any] = []                       # tapes that recorded here
-        self.captures: dict[int, int] = {}               # id(owner) -> place, where the owner can't remember it
+        self.noted: list[int] = []                       # places from which on lines are noted, not noted, noted, ...
         self.table: list[Node] = []                      # place -> node, filled when asked
-        self.numbers: dict[int, int] = {}                # place of an input -> its number, filled with the table
-        self.kept: dict[int, Tensor] = {}                # after settling: place -> tensor, for tapes
-        self.failures: dict[int, BaseException] = {}     # place -> why it could not be computed
-        self.held = 0                                    # bytes of the inputs
+        self.where: dict[int, tuple[Any, int]] | None = None   # while lines are noted: ``written``
+        self.past: Past | None = None                    # what is left of this trace for explanations
+        self.held = 0                                    # bytes of the larger inputs
         self.scratch, self.fast = scratch, fast
         self.closed = self.pinned = False
+        # Dictionaries that most programs have nothing for; one is made when something is added.
+        empty: Any = NOTHING
+        self.written: dict[int, tuple[Any, int]] = empty   # place -> (code, offset) where its node says something else
+        self.scalars: dict[int, tuple[int, Any, Spec]] = empty   # id of a Python number -> its place, itself, its spec
+        self.closures: dict[int, Any] = empty            # place -> the gradient function of a custom_gradient
+        self.reads: dict[int, Any] = empty               # place of a read -> the variable
+        self.captures: dict[int, int] = empty            # id(owner) -> place, where the owner can't remember it
+        self.numbers: dict[int, int] = empty             # place of an input -> its number, filled with the table
+        self.kept: dict[int, Tensor] = empty             # after settling: place -> tensor, for tapes
+        self.failures: dict[int, BaseException] = empty  # place -> why it could not be computed
 
     def forget(self) -> None:
         """Let go of everything (nobody will differentiate this program any more)."""
         gone: Any = ()
         self.inputs = self.owners = self.handles = self.assigned = self.tapes = self.table = gone
-        self.captures = self.reads = self.closures = self.numbers = _NOTHING
+        self.captures = self.reads = self.closures = self.numbers = self.scalars = NOTHING
         self.where = None
+
+    def add(self, name: str, key: int, value: Any) -> None:
+        """Put something into one of the dictionaries."""
+        entries = getattr(self, name)
+        if entries is NOTHING:
+            entries = {}
+            setattr(self, name, entries)
+        entries[key] = value
+
+    def note_lines(self, on: bool) -> None:
+        """Note the user's line for each operation from here on, or stop it."""
+        if on is (self.where is None):
+            self.noted.append(self.node.end)
+            if on and self.written is NOTHING:
+                self.written = {}
+            self.where = self.written if on else None
+
+    @property
+    def lines(self) -> dict[int, tuple[Any, int]]:
+        """Place -> (code, offset) of the user's line."""
+        return lines_between(self.node, self.written, self.noted)
 
     def nodes(self) -> list[Node]:
         """Place -> node for the whole path (a node with several results stands at each of its places)."""
-        table = self.table
-        if len(table) < self.node.end:
-            fresh: list[Node] = []
-            stop = table[-1] if table else None
-            for node in self.node.path(stop):
-                fresh.extend([node] * (node.end - node.idx))
-            fresh.reverse()
-            table.extend(fresh)
+        table, node = self.table, self.node
+        missing = node.end - len(table)
+        if missing:
+            if self.numbers is NOTHING:
+                self.numbers = {}
+            fresh = [node]
+            if node.end - node.idx != missing:
+                stop = table[-1] if table else None
+                fresh = list(node.path(stop))
+                fresh.reverse()
             numbers = self.numbers
             for node in fresh:
-                if node.op.prim is INPUT:  # type: ignore[union-attr]
-                    numbers[node.idx] = len(numbers)
+                if node.end - node.idx == 1:
+                    table.append(node)
+                    if node.op.prim is INPUT:  # type: ignore[union-attr]
+                        numbers[node.idx] = len(numbers)
+                else:
+                    table.extend([node] * (node.end - node.idx))
         return table
-
-
-class Past:
-    """What remains of a trace for explanations when its values are let go: structure, lines, and weakly whose the inputs were.
-
-    It is filled when the trace is settled, or when it is asked before.
-    """
-
-    __slots__ = ("__weakref__", "_node", "_of", "_owners", "_reads", "assigned", "grads", "lines", "links", "pulls")
-    _node: Node
-    _owners: list[Any]
-    _reads: dict[int, Any]
-
-    def __init__(self, trace: Trace) -> None:
-        self.lines, self.pulls, self.grads = trace.lines, trace.pulls, trace.grads
-        self.assigned: list[tuple[int, Any]] = []        # place -> the variable it was assigned to
-        self.links: dict[int, Any] = {}                  # number of an input -> its origin in an earlier trace
-        self._of = ref(trace)
-        if trace.closed:
-            self.fill(trace)
-
-    def fill(self, trace: Trace) -> None:
-        self._node = trace.node
-        self._owners = [o if o is None else ref(o) for o in trace.owners]
-        self._reads = {k: ref(v) for k, v in trace.reads.items()}
-
-    def _now(self) -> None:
-        trace = self._of()
-        if trace is not None and not trace.closed:
-            self.fill(trace)
-
-    @property
-    def node(self) -> Node:
-        self._now()
-        return self._node
-
-    @property
-    def owners(self) -> list[Any]:
-        self._now()
-        return self._owners
-
-    @property
-    def reads(self) -> dict[int, Any]:
-        self._now()
-        return self._reads
-
-
-def remember(trace: Trace) -> Past:
-    """The trace's Past."""
-    past = trace.past
-    if past is None:
-        past = trace.past = Past(trace)
-    return past
 
 
 ELSEWHERE: tuple[Any, int] = (lambda: None, -1)          # the origin of what was computed while no tape recorded
@@ -210,50 +189,13 @@ class _Hooks:
 hooks = _Hooks()
 
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_USERS: set[Any] = set()                                 # code objects outside adjoint that were seen
-_OWN: set[Any] = set()                                   # and adjoint's own
-_getframe = sys._getframe
-
-
-def user_line(depth: int = 2) -> tuple[Any, int]:
-    """Code object and offset of the innermost frame outside adjoint."""
-    frame: Any = _getframe(depth)
-    code = frame.f_code
-    while code not in _USERS:
-        if code not in _OWN:
-            if code.co_filename.startswith(_PACKAGE):
-                _OWN.add(code)
-            else:
-                if len(_USERS) > 20_000:
-                    _USERS.clear()
-                _USERS.add(code)
-                break
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-        code = frame.f_code
-    return code, frame.f_lasti
-
-
-def line_of(where: tuple[Any, int]) -> str:
-    """file:line of what ``user_line`` gave."""
-    code, offset = where
-    for start, stop, line in code.co_lines():
-        if start <= offset < stop and line is not None:
-            return f"{code.co_filename}:{line}"
-    return f"{code.co_filename}:{code.co_firstlineno}"
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Growing the path.
 
-def step(trace: Trace, key: Any, op: Op, args: tuple[int, ...], out: Any) -> Node:
-    """Move ``trace`` to the node that follows under ``key``, made when it is new."""
-    node = trace.node.next.get(key)
-    if node is None:
-        node = Node(trace.node, op, args, out)
-        trace.node.next[key] = node
+def step(trace: Trace, op: Op, args: tuple[int, ...], out: Any) -> Node:
+    """Move ``trace`` to the node that follows for this use of ``op``, made when it is new."""
+    here = trace.node
+    node = here.after(op, args, out if op.prim is INPUT else None) or here.grow(op, args, out)
     trace.node = node
     return node
 
@@ -264,26 +206,44 @@ def enter(trace: Trace, x: Any) -> int:
         known = trace.captures.get(id(x))
         if known is not None:
             return known
-    op, value = x._input(trace)
-    if value is None:                                    # a variable whose new value is pending in this very trace
-        idx = x._pending._idx
-        node = step(trace, (op, idx), op, (idx,), x._spec)
-        trace.reads[node.idx] = x
+    cls = x.__class__
+    if cls is _CLASSES[1] and x._pending is None and not trace.scratch:
+        op, value = VARIABLE_INPUT if x.trainable else FROZEN_INPUT, x._value
+    elif cls is _CLASSES[0] and x._value is not None:
+        op, value = TENSOR_INPUT, x._value
     else:
-        key = (op, x._spec)
-        found = trace.node.next.get(key)
-        if found is None:
-            found = trace.node.next[key] = Node(trace.node, op, (), x._spec)
-        node = trace.node = found
-        trace.inputs.append(value)
-        trace.owners.append(x)
-        trace.held += x._spec.nbytes
+        op, value = x._input(trace)
+        if value is None:                                # a variable whose new value is pending in this very trace
+            at = x._pending._idx
+            node = step(trace, op, (at,), x._spec)
+            trace.add("reads", node.idx, x)
+            return _found(trace, x, op, node.idx)
+    here, out = trace.node, x._spec
+    node = here.hint
+    if node.op is not op or node.spec is not out:
+        node = here.after(op, (), out) or here.grow(op, (), out)
+    trace.node = node
+    trace.inputs.append(value)
+    trace.owners.append(x)
+    if out.nbytes > 4096:
+        trace.held += out.nbytes
+    other = x._trace
+    if trace.fast and (other is None or other.closed):
+        x._trace = None                                  # in this order: another thread may look
+        x._idx = idx = node.idx
+        x._trace = trace
+        return idx
+    return _found(trace, x, op, node.idx)
+
+
+def _found(trace: Trace, x: Any, op: Op, idx: int) -> int:
+    """Remember the place of an owner."""
     if trace.fast and (x._trace is None or x._trace.closed):
-        x._trace, x._idx = None, node.idx
+        x._trace, x._idx = None, idx
         x._trace = trace
     elif op is not DRAW_INPUT:
-        trace.captures[id(x)] = node.idx
-    return node.idx
+        trace.add("captures", id(x), idx)
+    return idx
 
 
 def place(trace: Trace, x: Any) -> int:
@@ -296,8 +256,8 @@ def scalar(trace: Trace, value: Any, dtype: DType) -> int:
     literal = value in (_LITERAL_INTS if value.__class__ in (int, bool) else _LITERAL_FLOATS)
     if literal:
         op = LITERAL.op(value=dtype_value(value, dtype), dtype=dtype)
-        return step(trace, op, op, (), spec((), dtype)).idx
-    idx = step(trace, (SCALAR_INPUT, dtype), SCALAR_INPUT, (), spec((), dtype)).idx
+        return step(trace, op, (), spec((), dtype)).idx
+    idx = step(trace, SCALAR_INPUT, (), spec((), dtype)).idx
     trace.inputs.append(value)
     trace.owners.append(None)
     return idx
@@ -311,25 +271,31 @@ def dtype_value(value: Any, dtype: DType) -> Any:
 def record(op: Op, *xs: Any) -> Any:
     """One use of ``op`` on tensors and variables: the way everything takes that is not the fast path of an operator."""
     trace = local.trace
-    key = (op, *[x._idx if x._trace is trace else enter(trace, x) for x in xs])
-    node = trace.node.next.get(key)
-    if node is None:
-        if full(trace):
-            return record(op, *xs)
-        table = trace.nodes()
-        idxs: Any = key[1:]
-        out = op.prim.infer(*[_spec_at(table, i) for i in idxs], **op.params)
-        node = Node(trace.node, op, idxs, out)
-        trace.node.next[key] = node
+    if len(xs) == 1:
+        x = xs[0]
+        args: tuple[int, ...] = (x._idx if x._trace is trace else enter(trace, x),)
+    else:
+        args = tuple([x._idx if x._trace is trace else enter(trace, x) for x in xs])
+    here = trace.node
+    node: Any = here.hint
+    if node.op is not op or node.args != args:
+        node = here.after(op, args)
+        if node is None:
+            if full(trace):
+                return record(op, *xs)
+            table = trace.nodes()
+            node = here.grow(op, args, op.prim.infer(*[_spec_at(table, i) for i in args], **op.params))
     trace.node = node
     if trace.where is not None:
-        trace.where[node.idx] = user_line()
+        note(trace, node)
     out = node.spec
     if out.__class__ is tuple:
         return tuple([handle(trace, node.idx + k, s) for k, s in enumerate(out)])
-    cls = _TENSOR[0]
-    t = cls.__new__(cls)
-    t._trace, t._idx, t._spec = trace, node.idx, out
+    t: Any = object.__new__(_CLASSES[0])
+    t._trace = trace
+    t._idx = node.idx
+    t._spec = out
+    t._value = None
     trace.handles.append(t)
     return t
 
@@ -351,16 +317,18 @@ def full(trace: Trace) -> bool:
     return True
 
 
-_TENSOR: list[Any] = [None]                              # the Tensor class, put in by _tensor
+_CLASSES: list[Any] = [None, None]                       # Tensor and Variable, put in by _tensor
 
 
 def handle(trace: Trace, idx: int, out: Spec) -> Tensor:
     """A new tensor for the result at ``idx``."""
-    cls = _TENSOR[0]
-    t = cls.__new__(cls)
-    t._trace, t._idx, t._spec = trace, idx, out
+    t: Any = object.__new__(_CLASSES[0])
+    t._trace = trace
+    t._idx = idx
+    t._spec = out
+    t._value = None
     trace.handles.append(t)
-    return t
+    return t  # type: ignore[no-any-return]
 
 
 def tensor_at(trace: Trace, idx: int) -> Tensor:
@@ -374,12 +342,12 @@ def tensor_at(trace: Trace, idx: int) -> Tensor:
     if node.op.prim is INPUT:
         at = input_number(trace, idx)
         owner = trace.owners[at]
-        if owner is not None and owner.__class__ is _TENSOR[0]:
+        if owner is not None and owner.__class__ is _CLASSES[0]:
             return owner
         if trace.closed:                                 # a variable or a scalar as it was then
             then = hooks.convert(trace.inputs[at], node.spec.dtype)
             then._origin = (ref(trace), idx)
-            trace.kept[idx] = then
+            trace.add("kept", idx, then)
             return then  # type: ignore[no-any-return]
     elif trace.closed:
         if node.op.prim is LITERAL:
@@ -403,130 +371,6 @@ def input_number(trace: Trace, idx: int) -> int:
     return trace.numbers[idx]
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Fast paths. They are written out, since a call would cost as much as the look-up.
-
-def unary(op: Op, name: str, doc: str) -> Callable[[Any], Any]:
-    """A function of one tensor for a primitive without parameters."""
-
-    def function(x: Any) -> Any:
-        trace = local.trace
-        try:
-            i = x._idx if x._trace is trace else enter(trace, x)
-            node = trace.node.next[op, i]
-        except (AttributeError, KeyError):
-            return slow_unary(op, x)
-        trace.node = node
-        t = new(cls)
-        t._trace = trace
-        t._idx = node.idx
-        t._spec = node.spec
-        trace.handles.append(t)
-        where = trace.where
-        if where is not None:
-            frame = _getframe(1)
-            code = frame.f_code
-            where[node.idx] = (code, frame.f_lasti) if code in _USERS else user_line(2)
-        return t
-
-    cls = _TENSOR[0]
-    new = object.__new__
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-def slow_unary(op: Op, x: Any) -> Any:
-    x = hooks.convert(x)
-    trace = local.trace
-    i = x._idx if x._trace is trace else enter(trace, x)
-    key = (op, i)
-    if trace.node.next.get(key) is None:
-        if full(trace):
-            return slow_unary(op, x)
-        out = op.prim.infer(x._spec, **op.params)
-        trace.node.next[key] = Node(trace.node, op, (i,), out)
-    node = trace.node = trace.node.next[key]
-    if trace.where is not None:
-        trace.where[node.idx] = user_line()
-    return handle(trace, node.idx, node.spec)
-
-
-def binary(op: Op, name: str, doc: str, swap: bool = False) -> Callable[[Any, Any], Any]:
-    """A function (or operator) of two tensors, or a tensor and a scalar; ``swap`` for the reflected operators."""
-    if swap:
-        def function(x: Any, y: Any) -> Any:             # called for y op x where y is no tensor
-            return slow_binary(op, y, x)
-    else:
-        def function(x: Any, y: Any) -> Any:
-            trace = local.trace
-            try:
-                i = x._idx if x._trace is trace else enter(trace, x)
-                j = y._idx if y._trace is trace else enter(trace, y)
-                node = trace.node.next[op, i, j]
-            except (AttributeError, KeyError):
-                return slow_binary(op, x, y)
-            trace.node = node
-            t = new(cls)
-            t._trace = trace
-            t._idx = node.idx
-            t._spec = node.spec
-            trace.handles.append(t)
-            where = trace.where
-            if where is not None:
-                frame = _getframe(1)
-                code = frame.f_code
-                where[node.idx] = (code, frame.f_lasti) if code in _USERS else user_line(2)
-            return t
-
-    cls = _TENSOR[0]
-    new = object.__new__
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-_SCALARS = (float, int, bool, complex)
-
-
-def slow_binary(op: Op, x: Any, y: Any) -> Any:
-    """Scalars, dtypes that differ, anything that is not a tensor yet, and programs seen for the first time."""
-    trace = local.trace
-    xc, yc = x.__class__, y.__class__
-    if yc in _SCALARS and hasattr(x, "_spec"):
-        i = x._idx if x._trace is trace else enter(trace, x)
-        literal = yc is not complex and y in (_LITERAL_FLOATS if yc is float else _LITERAL_INTS)
-        key = (op, i, yc, y) if literal else (op, i, yc)
-        value = y
-    elif xc in _SCALARS and hasattr(y, "_spec"):
-        j = y._idx if y._trace is trace else enter(trace, y)
-        literal = xc is not complex and x in (_LITERAL_FLOATS if xc is float else _LITERAL_INTS)
-        key = (op, xc, x, j) if literal else (op, xc, j)
-        value = x
-    else:
-        return _slow_tensors(op, x, y)
-    node = trace.node.next.get(key)
-    if node is not None:                                 # a short cut over the scalar's own node
-        trace.node = node
-        if not literal:
-            trace.inputs.append(value)
-            trace.owners.append(None)
-        if trace.where is not None:
-            trace.where[node.idx] = user_line()
-        return handle(trace, node.idx, node.spec)
-    if full(trace):
-        return slow_binary(op, x, y)
-    start, given = trace.node, len(trace.handles)
-    try:
-        result = _scalar_first_time(op, x, y, trace)
-    except BaseException:
-        undo(trace, start, given)
-        raise
-    if _only_scalar_between(start, trace.node, literal):
-        start.next[key] = trace.node
-    return result
-
-
 def undo(trace: Trace, back_to: Node, given: int) -> None:
     """Take back what was recorded after ``back_to``, when ``given`` handles were out."""
     del trace.handles[given:]
@@ -540,57 +384,16 @@ def undo(trace: Trace, back_to: Node, given: int) -> None:
                 if owner._trace is trace:
                     owner._trace = None
     del trace.table[back_to.end:]
+    for entries in (trace.written, trace.reads, trace.closures):
+        for at in [at for at in entries if at >= back_to.end]:
+            del entries[at]
+    for known in [known for known, entry in trace.scalars.items() if entry[0] >= back_to.end]:
+        del trace.scalars[known]
+    noted = [at for at in trace.noted if at <= back_to.end]
+    if len(noted) % 2 != (trace.where is not None):
+        noted.append(back_to.end)
+    trace.noted[:] = noted
     trace.node = back_to
-
-
-def _only_scalar_between(start: Node, end: Node, literal: bool) -> bool:
-    between = [n.op for n in end.path(start)]
-    inputs = sum(op is SCALAR_INPUT for op in between)
-    others = sum(op is not None and op.prim is INPUT and op is not SCALAR_INPUT for op in between)
-    return others == 0 and inputs == (0 if literal else 1)
-
-
-def _scalar_first_time(op: Op, x: Any, y: Any, trace: Trace) -> Any:
-    if hasattr(x, "_spec"):
-        x, y = _cast_beside(x, y, op)
-        return record2(op, place(trace, x), scalar(trace, y, x._spec.dtype), x._spec, spec((), x._spec.dtype))
-    y, x = _cast_beside(y, x, op)
-    j = place(trace, y)
-    return record2(op, scalar(trace, x, y._spec.dtype), j, spec((), y._spec.dtype), y._spec)
-
-
-def _cast_beside(t: Any, value: Any, op: Op) -> tuple[Any, Any]:
-    """A tensor and a Python scalar brought to one dtype."""
-    dtype = weak_dtype(value.__class__, t._spec.dtype)
-    if dtype.kind in "iu" and not dtype.min <= value <= dtype.max:
-        raise DtypeError(f"{op.name}: the integer {value} does not fit {dtype.name}; cast the tensor first")
-    if dtype is not t._spec.dtype and config.spelling == "tf":
-        raise DtypeError(f"cannot compute {op.name}: {value!r} does not convert to {t._spec.dtype.name}, the other operand's "
-                         f"dtype; cast the tensor with tf.cast")
-    return (t if dtype is t._spec.dtype else hooks.convert(t, dtype)), dtype_value(value, dtype)
-
-
-def _slow_tensors(op: Op, x: Any, y: Any) -> Any:
-    x, y = hooks.convert_pair(op, x, y)
-    trace = local.trace
-    if full(trace):
-        trace = local.trace
-    i, j = place(trace, x), place(trace, y)
-    return record2(op, i, j, x._spec, y._spec)
-
-
-def record2(op: Op, i: int, j: int, a: Spec, b: Spec) -> Any:
-    trace = local.trace
-    key = (op, i, j)
-    node = trace.node.next.get(key)
-    if node is None:
-        out = op.prim.infer(a, b, **op.params)
-        node = Node(trace.node, op, (i, j), out)
-        trace.node.next[key] = node
-    trace.node = node
-    if trace.where is not None:
-        trace.where[node.idx] = user_line()
-    return handle(trace, node.idx, node.spec)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def _attach(xs: list[Any], variables: list[Any], y: Any, closure: Callable[[Any,
     """The results ``y`` as the outputs of one operation on ``xs`` and ``variables`` that ``closure`` differentiates."""
     flat = [convert(t) for t in _nest.flatten(y)]
     outs = record(CUSTOM.op(outputs=len(flat)), *xs, *variables, *flat)
-    outs[0]._trace.closures[outs[0]._idx] = closure
+    outs[0]._trace.add("closures", outs[0]._idx, closure)
     return outs[0] if isinstance(y, Value) or not isinstance(y, (list, tuple, dict)) else _nest.pack(y, outs)
 
 

@@ -20,6 +20,8 @@ __all__ = ["ForwardAccumulator"]
 class BothWays(GradientTape):
     """A tape that keeps what forward rules look at too."""
 
+    __slots__ = ()
+
     def __init__(self) -> None:
         super().__init__(persistent=True, watch_accessed_variables=False)
 
@@ -77,7 +79,7 @@ class ForwardAccumulator:
         if t._spec is not primal._spec:
             raise ShapeError(complain("ForwardAccumulator", "each tangent", f"like its primal, {primal._spec}",
                                       t._spec))
-        return identity(t) if t is primal or not hasattr(t, "_value") else t
+        return identity(t) if t is primal or t._value is None else t
 
     def __enter__(self) -> ForwardAccumulator:
         if self._entered:

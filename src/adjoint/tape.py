@@ -9,10 +9,10 @@ from weakref import ref
 from . import _batch, _derive, _nest
 from ._config import config
 from ._errors import DtypeError, ShapeError, TapeError, complain
-from ._graph import spec
+from ._graph import NOTHING, spec
 from ._sparse import IndexedSlices, as_result
 from ._tensor import Tensor, Value, Variable
-from ._trace import Trace, handle, hooks, line_of, local, place, remember, tensor_at, user_line
+from ._trace import Trace, handle, hooks, jump, line_of, local, place, remember, tensor_at, user_line
 from .primitives.convert import convert
 from .primitives.creation import ones_of, zeros_of
 
@@ -45,16 +45,19 @@ class GradientTape:
     6.0
     """
 
+    __slots__ = ("__weakref__", "_cut", "_done", "_gone", "_looks", "_persistent", "_recording", "_segments", "_variables",
+                 "_watched")
+
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         self._persistent = persistent
         self._variables = watch_accessed_variables
         self._segments: list[Any] = []                   # [trace, start, stop or None], in order
         self._watched: list[tuple[Any, int]] = []
-        self._recording = False
-        self._done: tuple[Any, int] | None = None        # the line that used it up
-        self._spent: tuple[Any, Any] | None = None       # what it had recorded then, without values
-        self._cut = False                                # whether a gradient asked for inside the block ended the recording
         self._looks: list[Any] = []                      # values that left for NumPy or Python while it recorded
+        self._done: tuple[Any, int] | None = None        # the line that used it up
+        self._gone: tuple[Any, Any] | None = None        # what it had recorded then, without values
+        self._recording = False
+        self._cut = False                                # whether a gradient asked for inside the block ended the recording
 
     # -- recording -----------------------------------------------------------------------------------------------------
     def __enter__(self) -> GradientTape:
@@ -69,13 +72,14 @@ class GradientTape:
                 hooks.settle(trace)
                 trace = local.trace
             if trace.where is None and config.lines:
-                trace.where = trace.lines
-        self._start(trace)
+                trace.note_lines(True)
+        self._segments.append([trace, trace.node.end, None])
+        trace.tapes.append(self)
         tapes.append(self)
         self._recording = True
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: Any = None, error: Any = None, where: Any = None) -> None:
         if self._recording:
             self._stop()
 
@@ -95,7 +99,9 @@ class GradientTape:
         segment = self._segments[-1]
         segment[2] = segment[0].node.end
         if not tapes and hooks.check is None:
-            local.trace.where = None
+            trace = local.trace
+            if trace.where is not None:
+                trace.note_lines(False)
 
     def _continue_in(self, old: Trace, new: Trace) -> None:
         """The thread's trace was settled while this tape is active."""
@@ -104,8 +110,8 @@ class GradientTape:
                 segment[2] = old.node.end
         self._segments.append([new, 0, None])
         new.tapes.append(self)
-        if config.lines and new.where is None:
-            new.where = new.lines
+        if config.lines:
+            new.note_lines(True)
 
     def _wants(self, others: int) -> bool:
         """Whether this tape still needs values of a trace that is being settled (``others``: references beside ours)."""
@@ -182,7 +188,7 @@ class GradientTape:
 
     def reset(self) -> None:
         """Forget everything recorded so far."""
-        self._segments, self._watched, self._done, self._spent, self._looks = [], [], None, None, []
+        self._segments, self._watched, self._done, self._gone, self._looks = [], [], None, None, []
         self._cut = False
         if self._recording:
             self._start(local.trace)
@@ -203,26 +209,27 @@ class GradientTape:
             self._use("gradient")
         line = user_line()
         one = hasattr(sources, "_spec")
-        flat_sources: Any = (sources,) if one else _nest.flatten(sources)
+        flat: Any = (sources,) if one else sources if sources.__class__ is list else _nest.flatten(sources)
         result = None
         if target.__class__ is Tensor and output_gradients is None:
-            result = self._replay(local.trace, target, flat_sources, line)
+            result = self._replay(target, flat, line)
         if result is None:
+            flat = _nest.flatten(flat)
             targets = _nest.flatten(target)
             cots = [None] * len(targets) if output_gradients is None else _nest.flatten(output_gradients)
-            result = self._sweep(targets, flat_sources, cots)
+            result = self._sweep(targets, flat, cots)
         if local.tapes:
-            self._note(target, flat_sources, result, line)
+            self._note(target, flat, result, line)
         if not self._persistent:
             self._spend(line)
         if unconnected_gradients != UnconnectedGradients.NONE:
             if unconnected_gradients != UnconnectedGradients.ZERO:
                 raise ValueError(complain("GradientTape.gradient", "unconnected_gradients", "'none' or 'zero'",
                                           repr(unconnected_gradients)))
-            result = [zeros_of(s._spec) if r is None else r for r, s in zip(result, flat_sources)]
+            result = [zeros_of(s._spec) if r is None else r for r, s in zip(result, flat)]
         if one:
             return result[0]
-        return result if sources.__class__ is list and len(sources) == len(result) else _nest.pack(sources, result)
+        return result if flat is sources else _nest.pack(sources, result)
 
     def jacobian(self, target: Any, sources: Any, unconnected_gradients: Any = UnconnectedGradients.NONE,
                  parallel_iterations: Any = None, experimental_use_pfor: bool = True) -> Any:
@@ -304,9 +311,22 @@ class GradientTape:
             raise TapeError(f"GradientTape.{what}: nothing was recorded; use the tape in a with block first")
 
     def _spend(self, line: Any) -> None:
+        """Used up: nothing is held on to but the structure. A pending trace is let go of when it is settled."""
         self._done = line
-        self._spent = self._record()
+        trace = self._segments[0][0]
+        if len(self._segments) > 1 or trace is not local.trace or trace.scratch:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._gone = self._record()
         self._segments, self._watched = [], []
+
+    @property
+    def _spent(self) -> tuple[Any, Any] | None:
+        """What had been recorded when the tape was used up."""
+        if self._done is not None and self._gone is None:
+            self._let_go()
+        return self._gone
 
     def _record(self) -> tuple[list[Any], list[Any]]:
         """What the tape recorded, as (past, start, stop), and what it watches, as (past, place): structure, no values."""
@@ -321,39 +341,40 @@ class GradientTape:
         return ([(remember(trace), start, trace.node.end if stop is None else stop) for trace, start, stop in self._segments],
                 [(remember(trace), idx) for trace, idx in self._watched])
 
-    def _replay(self, trace: Trace, target: Any, sources: Any, line: Any) -> list[Any] | None:
+    def _replay(self, target: Tensor, sources: Any, line: Any) -> list[Any] | None:
         """Gradients of a structure that was differentiated before: the recorded derivative is walked in one step.
 
         None where that does not go: a record in several traces, assignments or custom gradients in it.
         """
+        trace = local.trace
         if target._trace is not trace or trace.assigned or trace.closures:
             return None
+        here = trace.node
         spans: list[int] = []
         for recorded, start, stop in self._segments:
             if recorded is not trace:
                 return None
-            spans.append(start)
-            spans.append(trace.node.end if stop is None else stop)
+            spans += start, here.end if stop is None else stop
         try:
-            idxs = [s._idx if s._trace is trace else -1 for s in sources]
+            places = [s._idx if s._trace is trace else -1 for s in sources]
         except AttributeError:
             return None                                  # not a tensor: the careful way says so
-        if -1 in idxs:
+        if -1 in places:
             return None                                  # not in this trace, or read before it was assigned
-        key = (target._idx, *idxs, self._variables, *spans, *[w for _, w in self._watched])
-        found = trace.node.memo.get(key)
+        watched = self._watched
+        key = (target._idx, self._variables, *places, None, *spans, *[w for _, w in watched]) if watched else (
+            target._idx, self._variables, *places, None, *spans)
+        found = here.memo.get(key)
         if found is None:
             found = self._derive_here(trace, target, sources, key)
             if found.__class__ is list:
                 return found  # type: ignore[no-any-return]
         else:
-            trace.node = found[0]
+            jump(trace, found[0], line)
             trace.pulls.append(found[3])
             if found[2]:
-                trace.inputs.extend(found[2])
-                trace.owners.extend([None] * len(found[2]))
-            if trace.where is not None:
-                trace.where[found[0].idx] = line
+                trace.inputs += found[2]
+                trace.owners += [None] * len(found[2])
         result: list[Any] = []
         for at in found[1]:
             if at is None:
@@ -366,7 +387,9 @@ class GradientTape:
 
     def _derive_here(self, trace: Trace, target: Tensor, sources: Any, key: Any) -> Any:
         start, inputs, pulls = trace.node, len(trace.inputs), len(trace.pulls)
+        known, trace.scalars = trace.scalars, NOTHING    # what is replayed does not know what was used before
         result = self._sweep([target], sources, [None])
+        trace.scalars = known
         owners = trace.owners[inputs:]
         if local.trace is not trace or any(o is not None for o in owners) or any(
                 r is not None and not all(t.__class__ is Tensor and t._trace is trace for t in (
@@ -375,8 +398,7 @@ class GradientTape:
         places = tuple([
             None if r is None else (r._idx, r._spec) if r.__class__ is Tensor else
             (r.values._idx, r.values._spec, r.indices._idx, r.dense_shape) for r in result])
-        found = start.memo[key] = (trace.node, places, tuple(trace.inputs[inputs:]), trace.pulls[pulls:])
-        return found
+        return start.keep(key, (trace.node, places, tuple(trace.inputs[inputs:]), trace.pulls[pulls:]))
 
     def _sweep(self, targets: list[Any], sources: Any, cots: list[Any]) -> list[Any]:
         for s in sources:

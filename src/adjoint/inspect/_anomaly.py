@@ -248,7 +248,7 @@ def _check(trace: Trace, plan: Any) -> tuple[list[Any], BaseException | None]:
     key = ("checked", plan)
     checked = trace.node.memo.get(key)
     if checked is None:
-        checked = trace.node.memo[key] = Checked(plan.program)
+        checked = trace.node.keep(key, Checked(plan.program))
     values, finding = checked.run(trace.inputs)
     return values, None if finding is None else locate(finding, trace).error()
 
@@ -275,7 +275,7 @@ class anomaly:
         hooks.check = _check
         trace = local.trace
         if not trace.scratch:
-            trace.where = trace.lines
+            trace.note_lines(True)
         return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
@@ -285,7 +285,7 @@ class anomaly:
         finally:
             hooks.check = self._before
             if self._before is None and not local.tapes:
-                local.trace.where = None
+                local.trace.note_lines(False)
 
 
 # ----------------------------------------------------------------------------------------------------------- post mortem
@@ -362,11 +362,12 @@ def _backward(tape: Any, target: Any, record: Record) -> Finding | None:
     if not sources:
         return None
     trace = local.trace
-    lines, trace.where = trace.where, trace.lines
+    noting = trace.where is not None
+    trace.note_lines(True)
     try:
         grads = tape._sweep([target], [s for s in sources if s._spec.dtype.kind in "fc"], [None])
     finally:
-        trace.where = lines
+        trace.note_lines(noting)
     if local.trace is not trace:
         return None
     places = []

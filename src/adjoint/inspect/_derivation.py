@@ -201,7 +201,7 @@ def _at(trace: Trace, idx: int, s: Any) -> Tensor:
         t._origin = (ref(trace), idx)
         t._value = None
     else:
-        t._trace, t._idx, t._spec = trace, idx, s
+        t._trace, t._idx, t._spec, t._value = trace, idx, s, None
     return t
 
 

@@ -265,7 +265,7 @@ def _probe(op: Op, in_specs: tuple[Spec, ...], out_specs: tuple[Spec, ...], seve
     scratch = Trace(scratch=True)
 
     def fake(s: Spec) -> Any:
-        idx = step(scratch, (TENSOR_INPUT, s), TENSOR_INPUT, (), s).idx
+        idx = step(scratch, TENSOR_INPUT, (), s).idx
         t = handle(scratch, idx, s)
         scratch.inputs.append(None)
         scratch.owners.append(t)

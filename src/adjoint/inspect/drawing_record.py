@@ -328,7 +328,7 @@ class Record:
                     outs = outs if outs.__class__ is tuple else (outs,)
                     closure = view.trace.closures.get(node.idx) if view.trace is not None else None
                     if closure is not None:
-                        fresh.closures[outs[0]._idx] = closure
+                        fresh.add("closures", outs[0]._idx, closure)
                     if view.inside(node.idx):
                         spans.append((start, fresh.node.end))
                 if leaf and op.prim is not INPUT and view.trace is not None:
@@ -406,7 +406,7 @@ def _version(view: View, idx: int) -> int:
 
 def _entry(fresh: Trace, shape: tuple[int, ...], dtype: Any) -> Tensor:
     s = spec(shape, dtype)
-    t = handle(fresh, step(fresh, (TENSOR_INPUT, s), TENSOR_INPUT, (), s).idx, s)
+    t = handle(fresh, step(fresh, TENSOR_INPUT, (), s).idx, s)
     fresh.inputs.append(None)
     fresh.owners.append(t)
     return t

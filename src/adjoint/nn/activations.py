@@ -4,8 +4,8 @@ from __future__ import annotations
 from typing import Any
 
 from .._errors import ArgumentError, ShapeError, complain
+from .._operators import unary
 from .._tensor import Value
-from .._trace import unary
 from ..primitives import activation as _a
 from ..primitives.activation import gelu_exact, gelu_tanh, hard_silu, log_cosh, mish, selu, silu, softsign, tanhshrink
 from ..primitives.convert import convert, identity

@@ -124,7 +124,7 @@ class Built:
             other = g._trace
             if other is trace:
                 places.append(g._idx)
-            elif g.__class__ is Tensor and (other is None or other.closed) and hasattr(g, "_value"):
+            elif g.__class__ is Tensor and (other is None or other.closed) and g._value is not None:
                 places.append(-1)
                 outside.append(id(g))
             else:
@@ -177,7 +177,7 @@ class Built:
                 return
             outs.append((norm._idx, norm._spec, -1))
         outs.sort(key=lambda row: row[0])
-        start.memo[key] = (trace.node, values, owners, given, mine, theirs, held, outs)
+        start.keep(key, (trace.node, values, owners, given, mine, theirs, held, outs))
 
     def replay(self, trace: Trace, entry: Any, grads: list[Any], floats: list[Any]) -> Tensor | None:
         """Record a step as it was recorded before, and assign its results; returns the norm where there is one."""
@@ -198,7 +198,7 @@ class Built:
         norm, handles, assigned, new, cls = None, trace.handles, trace.assigned, object.__new__, Tensor
         for idx, s, k in outs:
             t = new(cls)
-            t._trace, t._idx, t._spec = trace, idx, s
+            t._trace, t._idx, t._spec, t._value = trace, idx, s, None
             handles.append(t)
             if k < 0:
                 norm = t

@@ -9,8 +9,9 @@ import numpy as np
 
 from .._dtypes import float64
 from .._graph import Primitive
+from .._operators import unary
 from .._tensor import Value
-from .._trace import record, unary
+from .._trace import record
 from ._make import docstring, elementwise_infer
 from ._roots import ROOTS
 from .convert import cast, convert

@@ -8,8 +8,9 @@ from .. import _dtypes
 from .._dtypes import DType
 from .._errors import AxisError, DtypeError, ShapeError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
+from .._operators import binary, unary
 from .._tensor import Value
-from .._trace import binary, record, unary
+from .._trace import record
 
 KIND_NAMES = {"b": "bool", "i": "integer", "u": "unsigned integer", "f": "floating", "c": "complex"}
 

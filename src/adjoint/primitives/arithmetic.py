@@ -12,8 +12,9 @@ from .._config import config
 from .._dtypes import DType
 from .._errors import DtypeError
 from .._graph import Op, Primitive, Spec, spec
+from .._operators import binary, unary
 from .._tensor import Value
-from .._trace import binary, handle, local, record, scalar, unary
+from .._trace import handle, local, record, scalar
 from ._make import check_kind, docstring, elementwise, install
 from .convert import cast, convert
 

@@ -203,18 +203,16 @@ def _rebind(x: Tensor, new: Tensor) -> None:
     trace = local.trace
     old = Tensor.__new__(Tensor)
     old._trace, old._idx, old._spec = x._trace, x._idx, x._spec
-    pending = not hasattr(x, "_value")
-    if pending:
-        if x._trace is trace:
-            for n, entry in enumerate(trace.assigned):
-                variable = entry[0] if trace.scratch else entry
-                if variable._pending is x:
-                    variable._pending = old
-                    trace.handles.insert(-1, old)        # the last one is the new value's
-                if trace.scratch and entry[1] is x:
-                    trace.assigned[n] = (variable, old)
-    else:
-        old._value = x._value
+    pending = x._value is None
+    if pending and x._trace is trace:
+        for n, entry in enumerate(trace.assigned):
+            variable = entry[0] if trace.scratch else entry
+            if variable._pending is x:
+                variable._pending = old
+                trace.handles.insert(-1, old)        # the last one is the new value's
+            if trace.scratch and entry[1] is x:
+                trace.assigned[n] = (variable, old)
+    old._value = x._value
     origin = origin_of(x)
     if origin is not None:
         old._origin = x._origin  # type: ignore[attr-defined]
@@ -238,8 +236,7 @@ def _rebind(x: Tensor, new: Tensor) -> None:
         trace.handles.pop()                              # x stands in the list already
     else:
         trace.handles[-1] = x
-    if not pending:
-        del x._value
+    x._value = None
     x._trace, x._idx, x._spec = new._trace, new._idx, new._spec
 
 
@@ -247,7 +244,7 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     if not isinstance(x, Tensor):
         raise NotSupportedError(f"{x.name}[...] = value would hide a change of state; use {x.name}[...].assign(value)")
     trace = local.trace
-    if trace.scratch and x._trace is not trace and not hasattr(x, "_value"):
+    if trace.scratch and x._trace is not trace and x._value is None:
         raise TraceError("setitem: the tensor was computed outside the function that is being traced; copy it first, for "
                          "example with x + 0")
     new = updated(x, key, value)
@@ -282,7 +279,7 @@ class VariableSlice(Tensor):
 def _variable_getitem(v: Variable, key: Any) -> VariableSlice:
     t = getitem(v, key)
     part = VariableSlice.__new__(VariableSlice)
-    part._trace, part._idx, part._spec, part._variable, part._key = t._trace, t._idx, t._spec, v, key
+    part._trace, part._idx, part._spec, part._value, part._variable, part._key = t._trace, t._idx, t._spec, None, v, key
     t._trace.handles[-1] = part
     return part
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._dtypes import promote
 from .._graph import Primitive, Spec, spec
-from .._trace import binary
+from .._operators import binary
 from ._make import broadcast_shapes, check_kind, docstring, elementwise, install
 from .arithmetic import example
 

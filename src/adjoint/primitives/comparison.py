@@ -21,8 +21,8 @@ from .._trace import (
     enter,
     handle,
     local,
+    note,
     record,
-    user_line,
 )
 from ._make import broadcast_shapes, check_kind, elementwise, install
 from .arithmetic import beside, example, helper
@@ -178,20 +178,20 @@ def shortcut(op: Op, slow: Callable[..., Any], *values: Any) -> Any:
             except AttributeError:
                 return slow(*values)
     start = trace.node
-    node = start.next.get(tuple(key))
+    node = start.memo.get(tuple(key))
     if node is None:
         result = slow(*values)
         if local.trace is trace:
             inputs = [n.op for n in trace.node.path(start) if n.op is not None and n.op.prim is INPUT]
             if len(inputs) == len(given) and all(i is SCALAR_INPUT for i in inputs):
-                start.next[tuple(key)] = trace.node
+                start.keep(tuple(key), trace.node)
         return result
     trace.node = node
     for v in given:
         trace.inputs.append(v)
         trace.owners.append(None)
     if trace.where is not None:
-        trace.where[node.idx] = user_line()
+        note(trace, node)
     return handle(trace, node.idx, node.spec)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from .._errors import AxisError, DtypeError, NotSupportedError, ShapeError, complain
 from .._graph import Op, Primitive, Shape, Spec, spec
+from .._operators import binary
 from .._tensor import Value
-from .._trace import binary, hooks, record
+from .._trace import hooks, record
 from ._make import broadcast_shapes, install, normalize_axis
 from .arithmetic import add, multiply
 from .broadcast import broadcast_to, sum

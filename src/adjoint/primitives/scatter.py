@@ -155,7 +155,7 @@ def split_last(name: str, idx: Any, most: int) -> list[Any]:
     depth = idx._spec.shape[-1]
     if depth > most:
         raise ShapeError(complain(name, "indices", f"of shape (..., K) with K at most {most}", idx._spec.shape))
-    if idx.__class__ is Tensor and hasattr(idx, "_value"):
+    if idx.__class__ is Tensor and idx._value is not None:
         return [wrap(idx._value[..., k]) for k in range(depth)]
     return [getitem(idx, (Ellipsis, k)) for k in range(depth)]
 

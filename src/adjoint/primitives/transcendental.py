@@ -16,8 +16,9 @@ import numpy as np
 from .. import _dtypes
 from .._errors import ArgumentError, complain
 from .._graph import Op, Primitive, Spec, spec
+from .._operators import binary, unary
 from .._tensor import Value
-from .._trace import binary, record, unary
+from .._trace import record
 from . import _twofold as twofold
 from ._curves import two_sum
 from ._make import check_kind, elementwise, install

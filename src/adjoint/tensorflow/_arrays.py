@@ -37,7 +37,7 @@ def _strong(x: Any) -> bool:
 def known(t: Any) -> Any:
     """The value of a tensor as an array, also while a function is traced if it depends on constants alone: a shape's part."""
     trace = t._trace
-    if trace is None or not trace.scratch or isinstance(t, Variable) or hasattr(t, "_value"):
+    if trace is None or not trace.scratch or isinstance(t, Variable) or t._value is not None:
         return t._look()
     nodes, found = trace.nodes(), {}
 
@@ -47,7 +47,7 @@ def known(t: Any) -> Any:
             if node.op.prim is INPUT:
                 number = input_number(trace, idx)
                 owner = trace.owners[number]
-                if node.op is not SCALAR_INPUT and (owner.__class__ is not Tensor or not hasattr(owner, "_value")):
+                if node.op is not SCALAR_INPUT and (owner.__class__ is not Tensor or owner._value is None):
                     return t._look()                     # says that a traced tensor has no value
                 found[idx] = np.asarray(trace.inputs[number], node.spec.dtype.np)
             elif node.op.prim is READ:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from .. import _batch, _nest
-from .._errors import DtypeError, ShapeError, complain
+from .._errors import DtypeError, ShapeError, TraceError, complain
 from .._graph import Node, Spec
 from .._runtime import _array as owned
 from .._runtime import plan_for
 from .._tensor import Tensor, Value, Variable
-from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, hooks, local, place, user_line
+from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, hooks, jump, local, note, place, step
 from ..primitives.convert import convert
 from ..primitives.sampling import Draw, next_draw
 from ..tape import _log_once
@@ -97,8 +97,8 @@ class Traced:
 
     def settled(self, tensors: Any) -> bool:
         """Whether everything the program reads has a value, so that it can run by its own plan, outside of any trace."""
-        return all(hasattr(t, "_value") for t in tensors) and not any(
-            t._pending is not None if t.__class__ is Variable else not hasattr(t, "_value") for t in self.watch)
+        return all(t._value is not None for t in tensors) and not any(
+            t._pending is not None if t.__class__ is Variable else t._value is None for t in self.watch)
 
 
 def _output(scratch: Trace, o: Any) -> Any:
@@ -202,6 +202,28 @@ class Function:
                 return _call(traced, args)
         else:
             args, kwargs = self._in_order(args, kwargs)
+        traced, tensors = self._find(args, kwargs)
+        if traced is None:                               # a recursion that ends in Python, if at all
+            return self.python_function(*args, **kwargs)
+        return _call(traced, tensors)
+
+    def plan(self, *args: Any, **kwargs: Any) -> Any:
+        """What runs when the function is called with these arguments: ``steps``, and ``show()``. Nothing is computed.
+
+        >>> import adjoint as ad
+        >>> f = ad.function(lambda x: ad.sum(x * x))
+        >>> len(f.plan(ad.constant([1.0, 2.0])).program.instrs)
+        2
+        """
+        if kwargs:
+            args, kwargs = self._in_order(args, kwargs)
+        traced, _ = self._find(args, kwargs)
+        if traced is None:
+            raise TraceError(f"{self._name}: there is no plan while it is being traced")
+        return hooks.inspector().plan_of(traced.node, traced.wanted)
+
+    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Traced | None, list[Any]]:
+        """The trace for these arguments, and the tensors among them; None while it is being made."""
         if self.input_signature is not None:
             args = self._by_signature(args)
         leaves = _nest.flatten(args) + _nest.flatten(kwargs)
@@ -217,14 +239,14 @@ class Function:
             tensors.append(leaf)
             slots.append(_Slot(leaf._spec))
         key = (_shape_of(args), _shape_of(kwargs), tuple([_key(s) for s in slots]))
-        if key in self._tracing:                         # a recursion that ends in Python, if at all
-            return self.python_function(*args, **kwargs)
+        if key in self._tracing:
+            return None, tensors
         traced = self._known.get(key)
         if traced is None:
             traced = self._trace(key, slots, (args, kwargs))
         if not kwargs and self.input_signature is None and len(tensors) == len(args) == len(leaves):
             self._fast[tuple([s.spec for s in slots])] = traced
-        return _call(traced, tensors)
+        return traced, tensors
 
     def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments given by name at their positions, so that both ways of calling share a trace."""
@@ -324,16 +346,15 @@ def _inlined(traced: Traced, tensors: Any) -> list[Any]:
         start = trace.node
         made, reads = _replay_at(traced, trace, inputs, at)
         places = [(made[k], s) for k, s in zip(traced.wanted, traced.specs)]
-        start.memo[key] = trace.node, places, [k for k, idx in enumerate(at) if idx is None], reads
+        start.keep(key, (trace.node, places, [k for k, idx in enumerate(at) if idx is None], reads))
     else:
-        trace.node, places, scalars, reads = found
+        node, places, scalars, reads = found
+        jump(trace, node)
         for k in scalars:
             trace.inputs.append(inputs[k])
             trace.owners.append(None)
     for idx, variable in reads:
-        trace.reads[idx] = variable
-    if trace.where is not None and trace.node.op is not None:
-        trace.where[trace.node.idx] = user_line()
+        trace.add("reads", idx, variable)
     return [handle(trace, idx, s) for idx, s in places]
 
 
@@ -350,28 +371,20 @@ def _replay_at(traced: Traced, trace: Trace, inputs: list[Any], at: Any) -> tupl
             if at[number] is not None:
                 made[node.idx] = at[number]
             else:
-                made[node.idx] = _step(trace, (SCALAR_INPUT, node.spec.dtype), SCALAR_INPUT, (), node.spec).idx
+                made[node.idx] = step(trace, SCALAR_INPUT, (), node.spec).idx
                 trace.inputs.append(inputs[number])
                 trace.owners.append(None)
             number += 1
             continue
         args = tuple([made[a] for a in node.args])
-        fresh = _step(trace, (op, args), op, args, node.spec)
+        fresh = step(trace, op, args, node.spec)
         if op.prim is READ:
             reads.append((fresh.idx, traced.scratch.reads[node.idx]))
         if trace.where is not None:
-            trace.where[fresh.idx] = user_line(3)
+            note(trace, fresh)
         for k in range(node.end - node.idx):
             made[node.idx + k] = fresh.idx + k
     return made, reads
-
-
-def _step(trace: Trace, key: Any, op: Any, args: Any, out: Any) -> Node:
-    node = trace.node.next.get(key)
-    if node is None:
-        node = trace.node.next[key] = Node(trace.node, op, args, out)
-    trace.node = node
-    return node
 
 
 def _replayed(traced: Traced, tensors: Any) -> list[Any]:

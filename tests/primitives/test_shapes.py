@@ -209,3 +209,12 @@ def test_values_are_refused_while_tracing() -> None:
         for f in (ad.nonzero, ad.unique_values):
             with pytest.raises(TraceError):
                 f(t * 1.5)
+
+
+def test_one_piece_is_no_list() -> None:
+    v = ad.Variable([1.0, 2.0])
+    assert ad.split(v * 1.0, 1)[0].numpy().shape == (2,)
+    assert ad.unstack(ad.constant([[1.0, 2.0]]))[0].numpy().shape == (2,)
+    with ad.GradientTape() as tape:
+        y = ad.sum(ad.stack([ad.sum(v * v)])) + ad.sum(ad.concat([v], 0))
+    np.testing.assert_array_equal(tape.gradient(y, v).numpy(), [3.0, 5.0])

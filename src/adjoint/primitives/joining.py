@@ -129,7 +129,7 @@ def _split_kernel(x: Any, axis: int, sizes: tuple[int, ...]) -> Any:
     for n in sizes:
         out.append(x[(*lead, slice(at, at + n))])
         at += n
-    return out
+    return out if len(out) > 1 else out[0]               # one result is given bare
 
 
 SPLIT: Primitive = Primitive(
@@ -184,6 +184,8 @@ def _unstack_infer(x: Spec, axis: int) -> tuple[Spec, ...]:
 
 def _unstack_kernel(x: Any, axis: int) -> Any:
     rows = np.moveaxis(x, axis, 0)
+    if len(rows) == 1:                                   # one result is given bare
+        return np.asarray(rows[0])
     return [rows[k] for k in range(rows.shape[0])] if rows.ndim > 1 else [np.asarray(v) for v in rows]
 
 

@@ -49,7 +49,7 @@ from .transforms import function, grad, hessian, hvp, jacobian, jvp, linearize, 
 
 if TYPE_CHECKING:
     from . import losses, nn, optim, plot, random, testing
-    from .inspect import anomaly, check_gradients
+    from .inspect import anomaly, check_gradients, profile
     from .saving import load, save
 
 checkpoint = recompute_grad
@@ -59,7 +59,7 @@ e, inf, nan, pi = 2.718281828459045, float("inf"), float("nan"), 3.1415926535897
 
 # Loaded when first used, so that importing adjoint costs little more than importing NumPy.
 _LATER = {"losses": "losses", "nn": "nn", "optim": "optim", "plot": "plot", "random": "random", "load": "saving",
-          "save": "saving", "anomaly": "inspect", "check_gradients": "inspect", "testing": "testing"}
+          "save": "saving", "anomaly": "inspect", "check_gradients": "inspect", "profile": "inspect", "testing": "testing"}
 
 __all__ = sorted({
     "DType", "ForwardAccumulator", "GradientTape", "IndexedSlices", "Tensor", "UnconnectedGradients", "Variable", "__version__",

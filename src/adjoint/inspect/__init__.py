@@ -6,10 +6,11 @@ from ._anomaly import Finding, anomaly, post_mortem
 from ._derivation import Derivation, derivation
 from ._explain import Explanation, explain, why_none
 from ._gradcheck import GradientReport, check_gradients
+from ._profile import Profile, plan_of, profile
 from ._summary import Summary, summary
 from .drawing import Drawing, draw
 
 __all__ = [
-    "Advice", "Advices", "Derivation", "Drawing", "Explanation", "Finding", "GradientReport", "Summary", "advise", "anomaly",
-    "check_gradients", "derivation", "draw", "explain", "post_mortem", "summary", "why_none",
+    "Advice", "Advices", "Derivation", "Drawing", "Explanation", "Finding", "GradientReport", "Profile", "Summary", "advise",
+    "anomaly", "check_gradients", "derivation", "draw", "explain", "plan_of", "post_mortem", "profile", "summary", "why_none",
 ]

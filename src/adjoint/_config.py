@@ -23,12 +23,14 @@ class Config:
     $ADJOINT_ENGINE, $ADJOINT_NUM_THREADS and $ADJOINT_CACHE_DIR (empty: no folder) set what they say at the start.
     """
 
-    __slots__ = ("_cache", "_engine", "_rewrites", "cache_limit", "changed", "lines", "note", "pending", "spelling", "threads")
+    __slots__ = ("_cache", "_engine", "_rewrites", "_threads", "cache_limit", "changed", "lines", "note", "pending", "resized",
+                 "spelling")
 
     def __init__(self) -> None:
         self._engine = os.environ.get("ADJOINT_ENGINE", "auto")
         self._rewrites = True
         self.changed: list[Callable[[], None]] = []      # called when programs must be planned again
+        self.resized: list[Callable[[int], None]] = []   # called with a new number of threads
         self.spelling = "adjoint"
         self.lines = True
         self.pending = 65_536
@@ -46,6 +48,18 @@ class Config:
         if not isinstance(value, (bool, str, os.PathLike)) or value == "":
             raise ValueError(f"config.cache: must be True, False or a folder, got {value!r}")
         self._cache = value
+
+    @property
+    def threads(self) -> int:
+        return self._threads
+
+    @threads.setter
+    def threads(self, value: int) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"config.threads: must be a whole number from 1 on, got {value!r}")
+        self._threads = value
+        for call in self.resized:
+            call(value)
 
     @property
     def engine(self) -> str:

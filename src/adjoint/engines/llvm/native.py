@@ -104,7 +104,6 @@ class Compiler:
         self.layout = at = _Layout()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        threads.connect(llvm)
         self.triple = llvm.get_process_triple()
         self.cpu, self.features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
         self.width = 64 if "+avx512f" in self.features else 32 if "+avx2" in self.features else 16   # bytes of a vector register
@@ -124,9 +123,10 @@ class Compiler:
         incref, save, restore = [ctypes.cast(f, ctypes.c_void_p).value for f in (
             ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.PyEval_SaveThread, ctypes.pythonapi.PyEval_RestoreThread)]
         self._words = (id(None), id(False), id(np.ndarray), incref, save, restore)
-        address, self._entry_engine = self._load(
+        address, self._entry_engine = self.load(
             re.sub("BYTES|TYPE|DESCR|FLAGS|NDIM|DIMS", lambda m: str(getattr(at, m[0].lower())), _ENTRY), "@entry", "entry")
         self._entry = address
+        threads.connect(self)
         self.counts.load_seconds = time.perf_counter() - begin
 
     # ------------------------------------------------------------------------------------------------------ compiling
@@ -163,10 +163,18 @@ class Compiler:
             self.symbols[name] = address
         return name
 
-    def _load(self, text: str, marker: str, name: str) -> tuple[int, Any]:
+    @staticmethod
+    def key(text: str) -> str:
+        """What tells a module from others."""
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def named(self, text: str, name: str) -> str:
+        """What stands for its marker in a module."""
+        return f"{name}_{self.key(text)}"
+
+    def load(self, text: str, marker: str, name: str) -> tuple[int, Any]:
         """The address of the code, from disk or compiled, and what keeps it alive."""
-        key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        entry = f"{name}_{key}"
+        key, entry = self.key(text), self.named(text, name)
         begin = time.perf_counter()
         kept = _ADDRESS.search(text) is None
         code = self.place.get(key) if kept else None
@@ -200,7 +208,7 @@ class Compiler:
             if found is not None:
                 self.known.move_to_end(text)
                 return found
-            address, engine = self._load(text, "@NAME", name)
+            address, engine = self.load(text, "@NAME", name)
             head = json.loads(text[2:text.index("\n")])
             rows = [(0,) if given is None else (id(np.dtype(given[0])), len(given[1]), *given[1]) for given in head["takes"]]
             words = [address, len(rows), head["total"], head["long"], *self._words, *[w for row in rows for w in row]]

@@ -15,6 +15,7 @@ from .straight import Pieces, is_long, refuse
 from .text import MEMORY, SIZE, Writer, number
 
 _STACK = 4096                                            # bytes of temporary arrays that live on the stack
+_FRAME = 1 << 17                                         # and of what long straight-line code keeps in memory
 
 
 class UnitWriter:
@@ -143,9 +144,14 @@ class UnitWriter:
         if self.mark is not None:
             before.append("declare void @adjoint_mark(i64)")
         if self.threads:
-            before += ["@adjoint_threads = external global i32", "declare void @adjoint_parallel(ptr, ptr, i32, i32)"]
+            before += ["@adjoint_threads = external global i32", "declare void @adjoint_parallel(ptr, ptr, i32)"]
         if self.pieces is not None:
-            body.append(f"  %frame = alloca i64, i64 {len(self.pieces.slots)}")
+            size = self.pieces.size
+            if size <= _FRAME:
+                body.append(f"  %frame = alloca i8, i64 {size}, align 64")
+            else:
+                body.append(f"  %frame = getelementptr i8, ptr %scratch, i64 {self.scratch}")
+                self.scratch += (size + 63) // 64 * 64
             before += self.pieces.functions
             w.intrinsics |= self.pieces.intrinsics
         return "\n".join([*before, *self.functions, *body, *w.lines, "}"])
@@ -160,7 +166,7 @@ class UnitWriter:
         several = w.set(f"icmp sgt i32 {count}, 1")
         w.add(f"br i1 {several}, label %{label}.many, label %{label}.one")
         w.label(f"{label}.many")
-        w.add(f"call void @adjoint_parallel(ptr @{function}, ptr {context}, i32 {count}, i32 0)")
+        w.add(f"call void @adjoint_parallel(ptr @{function}, ptr {context}, i32 {count})")
         w.add(f"br label %{label}.out")
         w.label(f"{label}.one")
         w.add(f"call void @{function}(ptr {context})")
@@ -239,7 +245,7 @@ class UnitWriter:
         return self.arrays[v].pointer
 
     def _long(self, n: int, loop: Loop) -> None:
-        """Straight-line code in pieces."""
+        """Straight-line code in loops and pieces."""
         unit, w = self.unit, self.w
         names = {v: base for v, base in unit.names.items() if self.specs[base].size == 1}
         if self.pieces is None:
@@ -247,15 +253,15 @@ class UnitWriter:
         pieces, inside = self.pieces, {i.outs[0] for i in loop.instrs}
         self.refuses = True
         given = {names.get(a, a): a for i in loop.instrs for a in i.args}
-        for name, takes in pieces.cut(loop, self.outside):
-            for v in takes:
-                if v not in inside and v not in pieces.stored:
-                    pieces.stored.add(v)
-                    w.store(self.scalar(given[v]), pieces._at(w, pieces.slot(v)), pieces.type(v))
-            w.add(f"call void @{name}(ptr %frame, ptr %refused)")
+        name, takes = pieces.cut(loop, self.outside)
+        for v in takes:
+            if v not in pieces.stored:
+                pieces.stored.add(v)
+                w.store(self.scalar(given[v]), pieces.at(w, v), pieces.type(v))
+        w.add(f"call void @{name}(ptr %frame, ptr %refused)")
         pieces.stored |= inside
         for v in sorted(self.outside):
-            self._keep(v, w.load(pieces._at(w, pieces.slot(v)), pieces.type(v)))
+            self._keep(v, w.load(pieces.at(w, v), pieces.type(v)))
 
 
 def instructions(stage: Any) -> list[Instr | Product]:

@@ -33,7 +33,7 @@ def _fma(a: Any, b: Any, c: Any) -> Any:
     e = ((ah * bh - p) + ah * bl + al * bh) + al * bl
     s, t = _two_sum(p, c)
     exact = s + (t + e)
-    return np.where(np.isfinite(exact), exact, p + c)    # where splitting overflows
+    return np.where(np.isfinite(exact) & ((exact != 0) | (e != 0)), exact, p + c)   # where splitting overflows, and the sign of 0
 
 
 def _shr(x: Any, n: Any) -> Any:

@@ -62,10 +62,12 @@ class Expr:
         return self._two("div", other, self)
 
     def __neg__(self) -> Expr:
-        return self.s.make("neg", self.type, (self,))
+        return self.args[0] if self.op == "neg" else self.s.make("neg", self.type, (self,))
 
     def __abs__(self) -> Expr:
-        return self.s.make("abs", self.type, (self,)) if self.type[0] != "u" else self
+        if self.type[0] == "u":
+            return self
+        return self.s.make("abs", self.type, (self.args[0] if self.op == "neg" else self,))
 
     def __lt__(self, other: Any) -> Expr:
         return self._two("lt", self, other, "b")
@@ -197,16 +199,14 @@ class Vocabulary:
         return self.select(smaller | self.isnan(x) if x.floating else smaller, x, y)
 
     def polynomial(self, c: tuple[float, ...], x: Expr) -> Expr:
-        """The polynomial with coefficients ``c`` (constant first), in two interleaved halves."""
-        if len(c) < 6:
-            r = x.of(c[-1])
-            for a in c[-2::-1]:
-                r = self.fma(r, x, a)
-            return r
+        """The polynomial with coefficients ``c`` (constant first), in two interleaved halves, which is sooner done."""
+        if len(c) < 5:
+            return self.horner(c, x)
         square = x * x
-        return self.fma(self._horner(c[1::2], square), x, self._horner(c[::2], square))
+        return self.fma(self.horner(c[1::2], square), x, self.horner(c[::2], square))
 
-    def _horner(self, c: tuple[float, ...], x: Expr) -> Expr:
+    def horner(self, c: tuple[float, ...], x: Expr) -> Expr:
+        """The same from the highest power down, which suits coefficients that cancel."""
         r = x.of(c[-1])
         for a in c[-2::-1]:
             r = self.fma(r, x, a)

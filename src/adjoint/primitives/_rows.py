@@ -54,8 +54,8 @@ def _exp_kernel(x: Any, m: Any, dtype: DType) -> Any:
 def _exp_lower(s: Any, x: Any, m: Any, dtype: DType) -> Any:
     if x.type == "f32":
         if dtype is not float64:
-            d = x.to("f64") - m.to("f64")
-            return s._exp(s.select(x.eq(m), 0.0, d), True).to("f32")
+            d = s.select(x.eq(m), 0.0, x - m)
+            return s.exp_sum(d, s.select(d > -1000.0, _low(s, x, m, d), 0.0))
         x, m = x.to("f64"), m.to("f64")
         return s.exp(s.select(x.eq(m), 0.0, x - m))
     d = s.select(x.eq(m), 0.0, x - m)

@@ -59,7 +59,7 @@ def _exp2_slope_kernel(x: Any, c: float) -> Any:
 EXP2_SLOPE: Primitive = Primitive(
     "exp2_slope", lambda x, c: exp2.primitive.infer(x), wide(_exp2_slope_kernel), elementwise=True,
     partials=lambda r, x, c: (_exp2_slope(x, c * _LN2),), oracle=lambda x, c: c * 2 ** x,
-    lower=lambda s, x, c: (s.exp2(x.to("f64")) * c).to(x.type) if x.type == "f32" else None,
+    lower=lambda s, x, c: s.exp2_slope(x, c),
     cases=(lambda rng: ((rng.uniform(-3, 3, (2, 3)),), {"c": 0.5}),), doc="c 2**x.")
 
 
@@ -358,7 +358,7 @@ cos: Any = elementwise(
 _sec2: Any = helper(
     "sec2", 1, wide(lambda x: 1 / np.square(np.cos(x))), lambda r, x: (multiply(multiply(tan(x), r), 2),),
     oracle=lambda x: 1 / np.cos(x) ** 2, domain=((-1.4, 1.4),),
-    lower=lambda s, x: s.sec2(x) if hasattr(s, "sec2") else None, doc="1 / cos(x)**2, the slope of tan.")
+    lower=lambda s, x: s.sec2(x), doc="1 / cos(x)**2, the slope of tan.")
 
 
 def _tan_slope(x: Any) -> Any:

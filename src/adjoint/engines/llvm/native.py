@@ -145,15 +145,24 @@ class Compiler:
         """Object code of a module."""
         llvm = self.llvm
         quick = "@piece" in text and "phi i64 [ 0," not in text   # no loop
-        machine, level = self._machine(quick), 1 if quick else 3
+        machine = self._machine(quick)
         module = llvm.parse_assembly(text)
         module.triple = self.triple
         module.data_layout = str(machine.target_data)
-        options = llvm.create_pipeline_tuning_options(speed_level=level)
-        options.loop_vectorization = options.loop_interleaving = level > 1
-        options.loop_unrolling = options.slp_vectorization = False     # unrolling takes a quarter of the time and gives none back
+        options = llvm.create_pipeline_tuning_options(speed_level=1 if quick else 3)
+        options.loop_vectorization = options.loop_interleaving = True
+        options.slp_vectorization = False
+        options.loop_unrolling = False                   # takes a quarter of the time and gives none back
         builder = llvm.create_pass_builder(machine, options)
-        builder.getModulePassManager().run(module, builder)
+        if quick:
+            passes = llvm.create_new_function_pass_manager()
+            passes.add_instruction_combine_pass()
+            passes.add_simplify_cfg_pass()
+            for function in module.functions:
+                if not function.is_declaration:
+                    passes.run(function, builder)
+        else:
+            builder.getModulePassManager().run(module, builder)
         return machine.emit_object(module)  # type: ignore[no-any-return]
 
     def symbol(self, name: str, address: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import adjoint as ad
@@ -172,3 +173,63 @@ def test_post_mortem_across_settled_parts_and_backward() -> None:
     assert float(tape.gradient(y, x)[0]) == 1.5
     with pytest.raises(ad.TapeError, match=r"test_anomaly.py:\d+"):
         tape.post_mortem(y)
+
+
+SWALLOWED = [                                            # what is not finite in the middle, and finite at the end
+    (lambda x: ad.sum(1.0 / (1.0 + ad.exp(-x))), 1000.0, "exp"),
+    (lambda x: ad.mean(ad.tanh(ad.log(x))), 0.0, "log"),
+    (lambda x: ad.sum(ad.nn.relu(ad.log(x) + 1.0)), 0.0, "log"),
+    (lambda x: ad.sum(ad.exp(3.0 * ad.log(x))), 0.0, "log"),
+    (lambda x: ad.max(ad.log(x)), 0.0, "log"),
+    (lambda x: ad.sum(ad.maximum(ad.log(x), 0.0)), 0.0, "log"),
+    (lambda x: ad.log(x)[1:].sum(), 0.0, "log"),
+    (lambda x: ad.sum(ad.sqrt(x) * 2.0 + 1.0) ** 2, -1.0, "sqrt"),
+    (lambda x: ad.sum((ad.exp(x) * 2.0) * 0.5 - x), 1e4, "exp"),
+]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "llvm"])
+@pytest.mark.parametrize(("f", "at", "operation"), SWALLOWED)
+def test_a_program_that_has_long_run_well_is_still_looked_at(f: Any, at: float, operation: str, engine: str) -> None:
+    if engine == "llvm":
+        pytest.importorskip("llvmlite")
+    before, ad.config.engine = ad.config.engine, engine
+    v = ad.Variable([0.5, 1.5, 2.5])
+    try:
+        rewrites, ad.config.rewrites = ad.config.rewrites, False
+        with ad.anomaly():
+            for _ in range(12):
+                assert np.isfinite(float(f(v)))
+            v.assign([-at if operation == "exp" and at == 1000.0 else at, 1.5, 2.5])
+            with pytest.raises(ad.AnomalyError) as info:
+                float(f(v))
+        assert info.value.operation == operation
+    finally:
+        ad.config.engine, ad.config.rewrites = before, rewrites
+
+
+def test_which_results_tell_of_others() -> None:
+    """What is said to stay not finite does, for each elementwise primitive on its own samples and on edges."""
+    from adjoint._dtypes import float64
+    from adjoint._graph import REGISTRY, spec
+    from adjoint.inspect._anomaly import carries
+    from adjoint.plan.program import Instr
+
+    edges = np.array([0.0, -0.0, 1.0, -1.0, 1e-308, 1e308, -7.3, 0.25])
+    said = 0
+    for prim in REGISTRY.values():
+        n = len(prim.domain)
+        try:
+            op = prim.op()
+            carried = carries(Instr(op, tuple(range(n)), (n,)), [spec((), float64)] * (n + 1)) if prim.elementwise and n else ()
+        except Exception:                                # it needs parameters
+            continue
+        for k in [k for k, c in enumerate(carried) if c]:
+            grid = np.meshgrid(*[np.array([np.inf, -np.inf, np.nan]) if j == k else edges for j in range(n)])
+            with np.errstate(all="ignore"):
+                out = prim.kernel(*grid)
+            assert not np.isfinite(out).any(), (prim.name, k)
+            said += 1
+    assert said > 20
+    table = {name: carries(Instr(REGISTRY[name].op(), (0, 1), (2,)), [spec((), float64)] * 3) for name in ("divide", "maximum")}
+    assert table == {"divide": (True, False), "maximum": (False, False)}

@@ -8,13 +8,13 @@ import numpy as np
 
 from .._errors import AdjointError, AnomalyError, SettleError, TapeError, complain
 from .._graph import Node
+from .._plan import engines, sight
 from .._runtime import settle
 from .._trace import INPUT, LITERAL, READ, Trace, hooks, local
-from ..engines.numpy import _QUIET, _reset_errors, _set_errors, bound, build, last_uses
+from ..engines.numpy import _QUIET, _reset_errors, _set_errors, bound, last_uses
 from ..plan.program import Program, extract
 from ._record import Line, Record, forward_of, is_value, line_of, shown
 
-_SMALL = 1 << 18                                         # bytes up to which all results of a program are looked at together
 _MASKS = {"where", "isnan", "isfinite", "isinf", "multiply_no_nan", "divide_no_nan"}   # may drop what is not finite
 
 
@@ -63,36 +63,37 @@ class Finding:
 
 
 class Checked:
-    """A program that is run operation by operation with a look at each result."""
+    """A program that is run with a look at its results: at a few of them first, and at all of them where one is not finite.
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    What is not finite mostly stays so: a sum of it, a product with it. Such results need no look of their own, and the
+    program runs as the engine builds it otherwise.
+    """
+
+    def __init__(self, program: Program, engine: str = "numpy") -> None:
+        self.program, self.engine, self.runs = program, engine, 0
         specs = program.specs
         self.scalars = {v: specs[v].dtype.np.type for v, kind, _ in program.inputs if kind == "scalar"}
         used = {a for i in program.instrs for a in i.args}
         self.steps = [
             (bound(i), i.args, i.outs, rows, i, [v for v in i.outs if specs[v].dtype.kind in "fc"], not used.isdisjoint(i.outs))
             for i, rows in zip(program.instrs, last_uses(program))]
-        every = [v for i in program.instrs for v in i.outs if specs[v].dtype.name in ("float32", "float64")]
-        self.arrays = [v for v in every if specs[v].ndim]
-        self.points = [v for v in every if not specs[v].ndim]
-        self.at_once = None
-        if sum(specs[v].nbytes for i in program.instrs for v in i.outs) < _SMALL and len(every) == sum(
-                len(floating) for *_, floating, _ in self.steps):
-            self.at_once = build(Program(program.inputs, program.instrs, self.arrays + self.points + program.outputs, specs))
+        carried = {a for i in program.instrs for a, c in zip(i.args, carries(i, specs)) if c}
+        self.telling = [v for *_, floating, _ in self.steps for v in floating if v not in carried]
+        self.at_once: Any = None
 
     def run(self, inputs: list[Any]) -> tuple[list[Any], Finding | None]:
         """The outputs, and the first operation that made something not finite of finite inputs."""
         if self.at_once is None:
-            return self.run_carefully(inputs)
-        values = self.at_once(inputs)                    # small results: one look at all of them
-        a, b = len(self.arrays), len(self.arrays) + len(self.points)
-        parts = [v.reshape(-1) for v in values[:a]]
-        if b > a:
-            parts.append(np.array(values[a:b]))
-        if parts and not np.isfinite(np.concatenate(parts)).all():
-            return self.run_carefully(inputs)
-        return values[b:], None
+            self.runs += 1
+            if self.runs < sight(self.program):
+                return self.run_carefully(inputs)
+            p = self.program
+            self.at_once = engines[self.engine](Program(p.inputs, p.instrs, self.telling + p.outputs, p.specs))
+        values = self.at_once(inputs)
+        count = len(self.telling)
+        if all(map(finite, values[:count])):
+            return values[count:], None
+        return self.run_carefully(inputs)
 
     def run_carefully(self, inputs: list[Any]) -> tuple[list[Any], Finding | None]:
         values: dict[int, Any] = {v: inputs[at] for v, _, at in self.program.inputs}
@@ -148,6 +149,48 @@ class Checked:
         finding = Finding(instr.op.name, v)
         finding.operands, finding.result, finding.where = _picture(values, args, values[v])
         return finding
+
+
+_STAYS = {"sum", "mean", "reshape", "transpose", "broadcast_to"}   # of operations on whole arrays, those that use every element
+_SOME = (0.0, -0.0, 1.0, -1.0, 0.5, -3.0, 1e-30, -1e30, 40.0)
+_carries: dict[Any, tuple[bool, ...]] = {}
+
+
+def carries(instr: Any, specs: Any) -> tuple[bool, ...]:
+    """For each input of an operation whether what is not finite there makes the result so, whatever the others are.
+
+    Elementwise operations are tried on numbers.
+    """
+    op = instr.op
+    dtypes = tuple([specs[a].dtype for a in instr.args])
+    key = op, dtypes
+    found = _carries.get(key)
+    if found is None:
+        floating = [d.kind in "fc" for d in dtypes]
+        if len(instr.outs) > 1 or specs[instr.outs[0]].dtype.kind not in "fc":
+            found = (False,) * len(dtypes)
+        elif op.prim.elementwise:
+            found = tuple([f and _tried(op, dtypes, k) for k, f in enumerate(floating)])
+        else:
+            found = tuple([f and op.name in _STAYS for f in floating])
+        _carries[key] = found
+    return found
+
+
+def _tried(op: Any, dtypes: tuple[Any, ...], position: int) -> bool:
+    args = []
+    for k, d in enumerate(dtypes):
+        some: tuple[Any, ...] = (np.inf, -np.inf, np.nan) if k == position else _SOME if d.kind in "fc" else (0, 1)
+        shape = [1] * len(dtypes)
+        shape[k] = len(some)
+        args.append(np.array(some).astype(d.np).reshape(shape))
+    before = _set_errors(_QUIET)
+    try:
+        return not np.isfinite(op.prim.kernel(*np.broadcast_arrays(*args), **op.params)).any()
+    except Exception:                                    # it takes other arguments only
+        return False
+    finally:
+        _reset_errors(before)
 
 
 def finite(value: Any) -> bool:
@@ -248,7 +291,7 @@ def _check(trace: Trace, plan: Any) -> tuple[list[Any], BaseException | None]:
     key = ("checked", plan)
     checked = trace.node.memo.get(key)
     if checked is None:
-        checked = trace.node.keep(key, Checked(plan.program))
+        checked = trace.node.keep(key, Checked(plan.program, plan.engine))
     values, finding = checked.run(trace.inputs)
     return values, None if finding is None else locate(finding, trace).error()
 

@@ -11,7 +11,7 @@ import adjoint as ad  # noqa: F401  (fills the registry)
 from adjoint._dtypes import as_dtype
 from adjoint._errors import AdjointError
 from adjoint._graph import REGISTRY, Primitive, spec
-from adjoint._scalar import NAMES, Functions, evaluate
+from adjoint._scalar import HALVES, NAMES, Functions, evaluate
 
 
 def sigmoid(x: Any) -> Any:
@@ -125,6 +125,22 @@ def samples(prim: Primitive, dtype: str) -> Any:
                    else np.asarray(a).astype(dtype) for a in arrays], params
     else:
         yield [rng.uniform(low, high, 60).astype(dtype) for low, high in prim.domain], {}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_halves_are_converted_and_rounded_once(name: str) -> None:
+    dtype = as_dtype(name).np
+    every = np.arange(2**16, dtype=np.uint16).view(dtype)
+    s = Functions()
+    (wide,) = evaluate([s.input(HALVES[name], 0).to("f64")], [every])
+    np.testing.assert_array_equal(wide, every.astype(np.float64))
+    xs = points(np.float32)
+    with np.errstate(all="ignore"):
+        want = np.tanh(xs.astype(np.float64)).astype(np.float32).astype(dtype)
+    (got,) = evaluate([s.tanh(s.input("f32", 1)).to(HALVES[name])], [None, xs])
+    assert np.mean(got == want) > 0.99                   # the rest lie in the middle between two
+    assert s.cast(s.input("f64", 0), name) is None
+    assert s.cast(s.input(HALVES[name], 0), "float32").type == "f32"
 
 
 LOWERED = [p for p in REGISTRY.values() if p.lower is not None]

@@ -3,6 +3,6 @@ from __future__ import annotations
 
 from .functions import Functions
 from .interpret import evaluate
-from .vocabulary import BITS, FLOATS, NAMES, Expr
+from .vocabulary import BITS, FLOATS, HALVES, NAMES, Expr
 
-__all__ = ["BITS", "FLOATS", "NAMES", "Expr", "Functions", "evaluate"]
+__all__ = ["BITS", "FLOATS", "HALVES", "NAMES", "Expr", "Functions", "evaluate"]

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from .elementary import Elementary
-from .vocabulary import BITS, NAMES, Expr
+from .vocabulary import BITS, HALVES, NAMES, Expr
 
 _INF = float("inf")
 
@@ -71,9 +71,11 @@ class Functions(Elementary):
 
     def cast(s, x: Expr, name: str) -> Expr | None:
         """To the dtype ``name``; floats that do not fit an integer are left to NumPy."""
-        target = NAMES.get(name)
-        if target is None:
-            return None
+        target = NAMES.get(name) or HALVES.get(name)
+        if target is None or (name in HALVES and x.type not in ("b", "f32", *HALVES.values())):
+            return None                                  # by way of f32 others would be rounded twice
+        if x.type in HALVES.values():
+            x = x.to("f32")
         if x.floating and target[0] in "iu":
             bits = BITS[target]
             if bits < 32 or target == "u64":

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .._dtypes import bfloat16
 from .vocabulary import Expr
 
-NUMPY = {"b": np.bool_, "f32": np.float32, "f64": np.float64, "i8": np.int8, "i16": np.int16, "i32": np.int32,
+NUMPY = {"b": np.bool_, "f16": np.float16, "f32": np.float32, "f64": np.float64, "i8": np.int8, "i16": np.int16, "i32": np.int32,
          "i64": np.int64, "u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64}
 
 
@@ -73,7 +74,7 @@ def evaluate(results: Sequence[Expr], inputs: Sequence[Any]) -> list[Any]:
 
 
 def _apply(e: Expr, args: list[Any], inputs: Sequence[Any]) -> Any:
-    dtype = NUMPY[e.type]
+    dtype = bfloat16.np if e.type == "bf16" else NUMPY[e.type]
     if e.op == "const":
         return np.asarray(e.value, dtype)
     if e.op == "input":

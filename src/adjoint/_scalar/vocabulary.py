@@ -1,6 +1,7 @@
 """The scalar vocabulary: what an elementwise operation does to one element, as an expression that any engine can print.
 
-Types are named by kind and bits: f32 f64, i8 ... i64, u8 ... u64, b (a truth value). Operations:
+Types are named by kind and bits: f32 f64, i8 ... i64, u8 ... u64, b (a truth value), and f16 bf16, which there is nothing
+for but ``convert`` and constants: what is stored in them is computed in f32 and rounded once. Operations:
 
     const  input                                values
     add sub mul div neg fma                     arithmetic (integers wrap); fma is a*b + c rounded once
@@ -16,10 +17,12 @@ from __future__ import annotations
 from typing import Any
 
 FLOATS = ("f32", "f64")
-BITS = {"b": 1, "f32": 32, "f64": 64, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "u8": 8, "u16": 16, "u32": 32, "u64": 64}
+BITS = {"b": 1, "f16": 16, "bf16": 16, "f32": 32, "f64": 64, "i8": 8, "i16": 16, "i32": 32, "i64": 64,
+        "u8": 8, "u16": 16, "u32": 32, "u64": 64}
 
 NAMES = {"bool": "b", "float32": "f32", "float64": "f64",
          **{f"{k}{n}": f"{k[0]}{n}" for k in ("int", "uint") for n in (8, 16, 32, 64)}}   # dtypes -> types
+HALVES = {"float16": "f16", "bfloat16": "bf16"}          # those that are only stored
 
 
 class Expr:
@@ -107,7 +110,12 @@ class Expr:
 
     def to(self, type: str) -> Expr:
         """This value as another type."""
-        return self if type == self.type else self.s.make("convert", type, (self,))
+        if type == self.type:
+            return self
+        halves = HALVES.values()
+        if "f32" not in (type, self.type) and (type in halves or self.type in halves):
+            return self.to("f32").to(type)
+        return self.s.make("convert", type, (self,))
 
     def bits(self, type: str) -> Expr:
         """The same bits as another type."""
@@ -137,7 +145,7 @@ class Vocabulary:
         return found
 
     def const(self, value: Any, type: str) -> Expr:
-        number: Any = float(value) if type in FLOATS else bool(value) if type == "b" else int(value)
+        number: Any = float(value) if type in FLOATS or type in HALVES.values() else bool(value) if type == "b" else int(value)
         return self.make("const", type, (), number)
 
     def input(self, type: str, number: int) -> Expr:
@@ -217,4 +225,4 @@ class Vocabulary:
         self.refused.append(condition)
 
 
-__all__ = ["BITS", "FLOATS", "NAMES", "Expr", "Vocabulary"]
+__all__ = ["BITS", "FLOATS", "HALVES", "NAMES", "Expr", "Vocabulary"]

@@ -6,9 +6,13 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ..._scalar import BITS, Expr
+import numpy as np
 
-TYPE = {"b": "i1", "f32": "float", "f64": "double", **{f"{k}{n}": f"i{n}" for k in "iu" for n in (8, 16, 32, 64)}}
+from ..._dtypes import bfloat16
+from ..._scalar import BITS, HALVES, Expr
+
+TYPE = {"b": "i1", "f16": "half", "bf16": "i16", "f32": "float", "f64": "double",
+        **{f"{k}{n}": f"i{n}" for k in "iu" for n in (8, 16, 32, 64)}}
 MEMORY = {**TYPE, "b": "i8"}
 SIZE = {t: max(1, n // 8) for t, n in BITS.items()}
 
@@ -27,6 +31,10 @@ def number(value: Any, type: str) -> str:
         if value != value:
             return "0x7FF8000000000000"
         return f"0x{struct.unpack('>Q', struct.pack('>d', value))[0]:016X}"
+    if type == "f16":
+        return f"0xH{int(np.float16(value).view(np.uint16)):04X}"
+    if type == "bf16":
+        return str(int(bfloat16.np.type(value).view(np.uint16)))
     if type == "b":
         return "true" if value else "false"
     return str(int(value))
@@ -131,6 +139,8 @@ class Writer:
         a, b = TYPE[source], TYPE[target]
         if source == target:
             return x
+        if source in HALVES.values() or target in HALVES.values():
+            return self._half(x, source, target)
         if target == "b":
             return self.set(f"fcmp une {a} {x}, 0.0") if source[0] == "f" else self.set(f"icmp ne {a} {x}, 0")
         if source[0] == "f" and target[0] == "f":
@@ -143,6 +153,25 @@ class Writer:
         if m == n:
             return x
         return self.set(f"{'trunc' if m > n else 'sext' if source[0] == 'i' else 'zext'} {a} {x} to {b}")
+
+    def _half(self, x: str, source: str, target: str) -> str:
+        """From and to the types of 16 bits, by way of f32; bf16 is its bits, the upper half of those of f32."""
+        if source == "f16":
+            return self.convert(self.set(f"fpext half {x} to float"), "f32", target)
+        if source == "bf16":
+            wide = self.set(f"shl i32 {self.set(f'zext i16 {x} to i32')}, 16")
+            return self.convert(self.set(f"bitcast i32 {wide} to float"), "f32", target)
+        x = self.convert(x, source, "f32")
+        if target == "f16":
+            return self.set(f"fptrunc float {x} to half")
+        bits = self.set(f"bitcast float {x} to i32")
+        high = self.set(f"lshr i32 {bits}, 16")
+        odd = self.set(f"and i32 {high}, 1")             # ties go to the even one
+        half = self.set(f"add i32 {odd}, 32767")
+        up = self.set(f"lshr i32 {self.set(f'add i32 {bits}, {half}')}, 16")
+        nan = self.set(f"fcmp uno float {x}, 0.0")
+        quiet = self.set(f"or i32 {high}, 64")
+        return self.set(f"trunc i32 {self.set(f'select i1 {nan}, i32 {quiet}, i32 {up}')} to i16")
 
 
 __all__ = ["MEMORY", "SIZE", "TYPE", "Writer", "number"]

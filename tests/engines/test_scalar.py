@@ -133,7 +133,8 @@ def test_halves_are_converted_and_rounded_once(name: str) -> None:
     every = np.arange(2**16, dtype=np.uint16).view(dtype)
     s = Functions()
     (wide,) = evaluate([s.input(HALVES[name], 0).to("f64")], [every])
-    np.testing.assert_array_equal(wide, every.astype(np.float64))
+    with np.errstate(all="ignore"):                      # signalling NaN
+        np.testing.assert_array_equal(wide, every.astype(np.float64))
     xs = points(np.float32)
     with np.errstate(all="ignore"):
         want = np.tanh(xs.astype(np.float64)).astype(np.float32).astype(dtype)

@@ -154,7 +154,34 @@ def test_version_and_info(run, capsys):
     assert capsys.readouterr().out == f"adjoint {adjoint.__version__}\n"
     status, out, _ = run("info")
     assert status == 0
-    assert {"adjoint", "python", "engine", "threads", "numpy"} <= {line.split()[0] for line in out.splitlines()}
+    assert {"adjoint", "python", "engine", "compiler", "threads", "code cache", "structures", "numpy"} <= {
+        line[:14].strip() for line in out.splitlines()}
+
+
+def test_info_on_the_code_cache(run, tmp_path, monkeypatch):
+    def row():
+        return next(line[14:] for line in run("info")[1].splitlines() if line.startswith("code cache"))
+
+    monkeypatch.setattr(adjoint.config, "_cache", False)
+    assert row() == "off"
+    folder = tmp_path / "code"
+    monkeypatch.setattr(adjoint.config, "_cache", str(folder))
+    assert row() == f"{folder}, not there yet, at most 256 MiB"
+    folder.mkdir(mode=0o700)
+    (folder / "one.code").write_bytes(b"x" * 2**20)
+    assert row() == f"{folder}, 1 file, 1.0 MiB, at most 256 MiB"
+    monkeypatch.setattr(adjoint.config, "_cache", str(folder / "one.code"))
+    assert row() == f"{folder / 'one.code'} is not used: it is not a folder"
+
+
+def test_info_without_a_compiler(run, monkeypatch):
+    from adjoint.cli import _info
+
+    def none():
+        raise _info.Unavailable("llvmlite is not installed")
+
+    monkeypatch.setattr(_info, "compiler", none)
+    assert "compiler      none, everything runs through NumPy: llvmlite is not installed\n" in run("info")[1]
 
 
 def test_no_command(run):

@@ -37,12 +37,14 @@ def _difference(x: Any, m: Any) -> tuple[Any, Any]:
         return d, 0.0
     back = d - a
     low = (a - (d - back)) - (b + back)
-    return d, np.where((d < 0) & (d > -1e300), low, 0.0)
+    return d, np.where((d < 0) & (d > -1e30), low, 0.0)
 
 
-def _low(s: Any, x: Any, m: Any, d: Any) -> Any:
+def _parts(s: Any, x: Any, m: Any) -> tuple[Any, Any]:
+    """The same in the type of x, for x up to m."""
+    d = s.select(x.eq(m), 0.0, x - m)
     back = d - x
-    return (x - (d - back)) - (m + back)
+    return d, s.select((d < 0.0) & (d > -1e30), (x - (d - back)) - (m + back), 0.0)
 
 
 def _exp_kernel(x: Any, m: Any, dtype: DType) -> Any:
@@ -52,15 +54,9 @@ def _exp_kernel(x: Any, m: Any, dtype: DType) -> Any:
 
 
 def _exp_lower(s: Any, x: Any, m: Any, dtype: DType) -> Any:
-    if x.type == "f32":
-        if dtype is not float64:
-            d = s.select(x.eq(m), 0.0, x - m)
-            return s.exp_sum(d, s.select(d > -1000.0, _low(s, x, m, d), 0.0))
-        x, m = x.to("f64"), m.to("f64")
-        return s.exp(s.select(x.eq(m), 0.0, x - m))
-    d = s.select(x.eq(m), 0.0, x - m)
-    e = s.exp(d)
-    return s.select((d > -1000.0) & (d < 0.0), s.fma(e, _low(s, x, m, d), e), e)
+    if x.type == "f32" and dtype is float64:
+        return s.exp(s.select(x.eq(m), 0.0, x.to("f64") - m.to("f64")))
+    return s.exp_sum(*_parts(s, x, m))
 
 
 def _pair_infer(name: str) -> Any:
@@ -87,13 +83,10 @@ def _below_kernel(x: Any, m: Any, c: Any) -> Any:
 
 
 def _below_lower(s: Any, x: Any, m: Any, c: Any) -> Any:
-    a, b = x.to("f64"), m.to("f64")
-    d = s.select(x.eq(m), 0.0, a - b)
-    r = d - c.to("f64")
-    if x.type == "f64":
-        low = _low(s, a, b, d)
-        r = r + s.select((d > -1e300) & (d < 0.0), low, 0.0)
-    return r.to(x.type)
+    if x.type == "f32":
+        return (s.select(x.eq(m), 0.0, x.to("f64") - m.to("f64")) - c.to("f64")).to("f32")
+    d, low = _parts(s, x, m)
+    return (d - c) + low
 
 
 BELOW: Primitive = Primitive(

@@ -131,7 +131,8 @@ class _Row:
 
 def _finished(x: Any, axes: tuple[int, ...]) -> _Row:
     row = _Row(x, axes)
-    return row if isfinite(row.others.dot(row.others)) else _Row(x, axes, True)
+    good = row.others + (row.top - row.top)
+    return row if isfinite(good.dot(good)) else _Row(x, axes, True)
 
 
 # ------------------------------------------------------------------------------------------------------------ kernels

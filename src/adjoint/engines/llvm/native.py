@@ -31,6 +31,7 @@ from . import cache, threads
 _METH_FASTCALL = 0x0080
 _KNOWN = 1024                                            # functions that are remembered when no plan uses them
 _SHELF = 64                                              # units that are freed together
+_LONGEST = 1_500_000                                     # characters that are compiled with care: some seconds
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")         # such code is of no use to another process
 _RECIPE = "passes 3, code 2, loops vectorised and interleaved"
 
@@ -144,7 +145,8 @@ class Compiler:
     def compile(self, text: str) -> bytes:
         """Object code of a module."""
         llvm = self.llvm
-        quick = "@piece" in text and "phi i64 [ 0," not in text   # no loop
+        # Long code without loops, or more than can be waited for, is written out quickly.
+        quick = len(text) > _LONGEST or "@piece" in text and "phi i64 [ 0," not in text
         machine = self._machine(quick)
         module = llvm.parse_assembly(text)
         module.triple = self.triple

@@ -188,11 +188,11 @@ def table(kind: str) -> list[tuple[str, Function, Any, Any, int, Function, str]]
     return rows
 
 
-# Slopes near their roots: name, function, about where, how far, degree.
-ROOTS = (("SILU_ROOT", silu_slope, -1.278, mp.mpf("0.31"), 6),
-         ("SILU_BEND", silu_curvature, 2.3994, mp.mpf("0.41"), 7),
-         ("GELU_ROOT", gelu_slope, -0.7518, mp.mpf("0.46"), 8),
-         ("GELU_TANH_ROOT", gelu_tanh_slope, -0.7524, mp.mpf("0.46"), 8))
+# Slopes near their roots: name, function, about where, how far, degree for float32 and float64.
+ROOTS = (("SILU_ROOT", silu_slope, -1.278, mp.mpf("0.31"), 6, 15),
+         ("SILU_BEND", silu_curvature, 2.3994, mp.mpf("0.41"), 7, 18),
+         ("GELU_ROOT", gelu_slope, -0.7518, mp.mpf("0.46"), 8, 17),
+         ("GELU_TANH_ROOT", gelu_tanh_slope, -0.7524, mp.mpf("0.46"), 8, 20))
 
 # In float64 arithmetic for results in float32: a pow needs more than float32 on its way.
 NARROW = (("EXP", lambda r: (mp.exp(r) - 1 - r) / r ** 2, -LN2 / 2 * mp.mpf("1.001"), LN2 / 2 * mp.mpf("1.001"), 5,
@@ -222,16 +222,16 @@ def main() -> None:
         lines += ["", f"class {kind}:", f'    """For {np.dtype(DTYPES[kind]).name}."""', ""]
         for row in table(kind):
             fit(kind, row)
-        if kind == "F32":
-            for name, f, start, reach, degree in ROOTS:
-                root = mp.findroot(f, (mp.mpf(start) - mp.mpf("0.01"), mp.mpf(start) + mp.mpf("0.01")), solver="anderson")
-                top, low = parts(mp.diff(f, root), kind)
-                c, error = polynomial(lambda d: (f(root + d) / d - top - low) / d, -reach, reach, degree - 1,
-                                      lambda d: abs(d * d / f(root + d)), kind)
-                print(f"{kind} {name:14} degree {degree:2}  relative error {mp.nstr(error, 3)}", flush=True)
-                put(name, (*parts(root, kind), top, low, *c),
-                    "a root in two parts, then the function / (x - root), its constant in two parts; "
-                    f"relative error {mp.nstr(error, 2)}")
+        for name, f, start, reach, *degrees in ROOTS:
+            degree = degrees[kind == "F64"]
+            root = mp.findroot(f, (mp.mpf(start) - mp.mpf("0.01"), mp.mpf(start) + mp.mpf("0.01")), solver="anderson")
+            top, low = parts(mp.diff(f, root), kind)
+            c, error = polynomial(lambda d: (f(root + d) / d - top - low) / d, -reach, reach, degree - 1,
+                                  lambda d: abs(d * d / f(root + d)), kind)
+            print(f"{kind} {name:14} degree {degree:2}  relative error {mp.nstr(error, 3)}", flush=True)
+            put(name, (*parts(root, kind), top, low, *c),
+                "a root in two parts, then the function / (x - root), its constant in two parts; "
+                f"relative error {mp.nstr(error, 2)}")
         for name, value, what in (
                 ("LN2", LN2, "log(2)"), ("LOG2E", 1 / LN2, "1 / log(2)"), ("LOG10E", 1 / mp.log(10), "1 / log(10)"),
                 ("LOG10_2", LN2 / mp.log(10), "log(2) / log(10)"), ("ROOT2", mp.sqrt(2), "sqrt(2)"),

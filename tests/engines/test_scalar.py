@@ -49,10 +49,10 @@ FUNCTIONS: dict[tuple[str, int], tuple[Any, float, float]] = {
     ("sigmoid", 2): (lambda x: -sigmoid(x) * sigmoid(-x) * mp.tanh(x / 2), 3.5, 3.5),
     ("softplus", 0): (lambda x: mp.log1p(mp.exp(x)), 1.8, 2.0), ("erf", 0): (mp.erf, 1.0, 1.2),
     ("erfc", 0): (mp.erfc, 2.4, 3.0), ("erf_slope", 0): (lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x), 1.7, 1.7),
-    ("gelu", 0): (lambda x: x * normal(x), 2.0, 2.5), ("gelu", 1): (lambda x: normal(x) + x * density(x), 2.1, 4.0),
+    ("gelu", 0): (lambda x: x * normal(x), 2.0, 2.5), ("gelu", 1): (lambda x: normal(x) + x * density(x), 2.1, 2.0),
     ("gelu", 2): (lambda x: (2 - x * x) * density(x), 3.6, 4.0),
-    ("gelu_tanh", 0): (lambda x: x * sigmoid(bent(x)[0]), 1.8, 1.8), ("gelu_tanh", 1): (gelu_tanh_slope, 2.4, 4.0),
-    ("silu", 0): (lambda x: x * sigmoid(x), 1.8, 1.8), ("silu", 1): (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), 1.8, 4.0),
+    ("gelu_tanh", 0): (lambda x: x * sigmoid(bent(x)[0]), 1.8, 1.8), ("gelu_tanh", 1): (gelu_tanh_slope, 2.4, 2.4),
+    ("silu", 0): (lambda x: x * sigmoid(x), 1.8, 1.8), ("silu", 1): (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), 1.8, 1.8),
     ("silu", 2): (lambda x: sigmoid(x) * sigmoid(-x) * (2 - x * mp.tanh(x / 2)), 4.0, 4.0),
     ("rsqrt", 0): (lambda x: 1 / mp.sqrt(x), 0.6, 0.6),
 }
@@ -97,8 +97,6 @@ def test_elementary_functions_are_accurate(name: str, order: int, type: str, dty
                 assert g == want or (np.isnan(g) and np.isnan(want)), (x, g)
                 continue
             unit = float(np.spacing(abs(want)))
-            if type == "f64" and order and any(abs(abs(x) - abs(r)) < 0.6 for r in ROOTS):
-                unit = max(unit, float(np.spacing(abs(x) * 0.25)))   # near a root of the slope: |x f''| counts
             error = abs(mp.mpf(float(g)) - true) / mp.mpf(unit)
             assert error <= bound, f"{name}({x!r}) = {g!r}, {float(error):.2f} ulp from {want!r}"
 

@@ -227,11 +227,8 @@ class Exponential(Vocabulary):
         return s.select(x >= 0.0, right, left)
 
     def _near(s, x: Expr, name: str, low: float, high: float, far: Expr) -> Expr:
-        """``far``, but close to a root in float32 a polynomial times the distance. In float64 what is left there of the
-        digits suffices."""
-        if x.type != "f32":
-            return far
-        root, root_low, first, first_low, *c = getattr(C.F32, name)
+        """``far``, but close to a root a polynomial times the distance."""
+        root, root_low, first, first_low, *c = getattr(format_of(x).c, name)
         u = x - root
         d = u - root_low
         lost = (u - d) - root_low

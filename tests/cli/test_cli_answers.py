@@ -233,6 +233,30 @@ def test_check_of_what_has_several_parts(script, run):
     assert "gradient by z, as computed in complex64: ok, 2 derivatives" in out
 
 
+@pytest.mark.parametrize(("source", "says"), [
+    ("x = ad.Variable(np.arange(8.0).reshape(4, 2))\nwith ad.GradientTape() as t:\n"
+     "    y = ad.sum(ad.gather(x, ad.constant([1, 3, 3])) ** 2)\ng = t.gradient(y, x)\n",
+     "gradient by x, as computed in float64: ok, 8 derivatives"),
+    ("w = ad.cast(ad.constant([[1.0, 2.0], [3.0, 4.0]]), ad.bfloat16)\nwith ad.GradientTape() as t:\n    t.watch(w)\n"
+     "    y = ad.sum(ad.cast(w @ w, ad.float32))\ng = t.gradient(y, w)\n",
+     "gradient by w, as computed in bfloat16: ok, 4 derivatives"),
+    ("x = ad.Variable([1.0, 2.0])\nwith ad.GradientTape() as outer:\n    with ad.GradientTape() as inner:\n"
+     "        y = ad.sum(x ** 3)\n    g = inner.gradient(y, x)\nh = outer.jacobian(g, x)\n",
+     "gradient by x, as computed in float32: ok, 4 derivatives"),
+    ("print(ad.grad(lambda x: ad.sum(ad.nn.relu(x)))(ad.constant([1.0, 0.0])))\n", "lies between"),
+    ("a = ad.Variable(np.eye(3))\nwith ad.GradientTape() as t:\n"
+     "    r = ad.vmap(lambda v: ad.tanh(a @ v))(ad.constant(np.arange(6.0).reshape(2, 3) / 5))\n"
+     "    y = ad.sum(ad.cumsum(ad.sort(r, axis=0), axis=0) * ad.where(r > 0.3, r, 0.1 * r))\n"
+     "g = t.gradient([y, ad.max(r)], [a], output_gradients=[2.0, None])\nwith ad.GradientTape() as empty:\n    pass\n",
+     "gradient by a, as computed in float64: ok, 9 derivatives"),
+])
+def test_check_of_many_kinds_of_programs(script, run, tmp_path, source, says):
+    path = script("import adjoint as ad, numpy as np\n" + source)
+    status, out, _ = run("check", path)
+    assert (status, says in out) == (0, True), out
+    assert run("draw", path, "--output", str(tmp_path / "t.svg"))[0] == 0
+
+
 def test_notebook(book, run, tmp_path):
     path = book("import tensorflow as tf\nx = tf.Variable(1.0)", "with tf.GradientTape() as tape:\n    y = x * x",
                 "g = tape.gradient(y, x)\ng")

@@ -340,3 +340,28 @@ def test_without_lines_it_still_answers() -> None:
         assert tape.explain(y, w).line is None
     finally:
         ad.config.lines = True
+
+
+def test_a_loop_is_told_once() -> None:
+    w = ad.Variable(np.eye(3, dtype="f"))
+    with ad.GradientTape() as tape:
+        h = ad.constant(np.ones((1, 3), "f")) @ w
+        for _ in range(50):
+            h = ad.tanh(h @ w) + h
+        loss = ad.sum(h)
+    said = str(tape.explain(loss, w))
+    assert "-> 50 times (matmul float32[1, 3], tanh float32[1, 3], add float32[1, 3] at" in said
+    assert said.count("tanh") == 2                       # in the list, and in the line that is quoted
+    assert len(tape.explain(loss, w).path) == 152
+
+
+def test_repeated() -> None:
+    from adjoint.inspect._explain import repeated
+
+    def blocks(text: str) -> list[tuple[str, int]]:
+        return [("".join(step[0] for step in steps), n) for steps, n in repeated([(c, (), "", None) for c in text])]
+
+    assert blocks("") == []
+    assert blocks("abab") == [("abab", 1)]
+    assert blocks("xabababy") == [("x", 1), ("ab", 3), ("y", 1)]
+    assert blocks("aaabcabcabcabcd") == [("a", 3), ("bca", 3), ("bcd", 1)]

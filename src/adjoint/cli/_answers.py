@@ -51,6 +51,8 @@ def explained(watch: Watch) -> int:
 def drawn(watch: Watch, path: str) -> int:
     """Write a drawing of what the last tape recorded; the exit status."""
     asked = watch.asked
+    if asked is None and watch.tape is not None and not any(spans for _, spans in watch.tape._spans()):
+        asked = watch.latest                             # the last tape recorded nothing
     tape: Any = watch.tape if asked is None else asked.tape
     if tape is None:
         _report.say("the program used no tape, so there is nothing to draw")

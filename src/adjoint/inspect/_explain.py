@@ -23,6 +23,7 @@ from ._record import (
     user_frame,
 )
 
+PathStep = tuple[str, tuple[int, ...], str, Line | None]   # name, shape, dtype, line of an operation
 Step = tuple[At, int, At]                                # from, position among the operation's inputs, to
 
 
@@ -208,16 +209,11 @@ class _Case:
         return {at for at, known in found.items() if known[0] == 0}
 
     def _route(self, to: At) -> str:
-        """The path as text, its operations grouped by line."""
-        groups: list[tuple[Line | None, list[str]]] = []
-        for name, shape, dtype, line in self._steps(to):
-            step = f"{name} {dtype}{list(shape)}"
-            if groups and groups[-1][0] == line:
-                groups[-1][1].append(step)
-            else:
-                groups.append((line, [step]))
-        parts = [f"{', '.join(names if len(names) < 7 else [*names[:3], f'... {len(names) - 5} more', *names[-2:]])}"
-                 + ("" if line is None else f" at {shown(line)}") for line, names in groups]
+        """The path as text, its operations grouped by line, what a loop repeats once."""
+        parts: list[str] = []
+        for steps, times in repeated(self._steps(to)):
+            found = _by_line(steps)
+            parts += found if times == 1 else [f"{times} times ({' -> '.join(found)})"]
         if len(parts) > 8:
             parts = [*parts[:4], f"... {len(parts) - 7} more lines ...", *parts[-3:]]
         spec = self.source._spec
@@ -551,6 +547,41 @@ class _Case:
         return self._none("independent", f"{text}.{known}",
                          f"If it should depend on it, compute {self.t} from {self.s} inside the with block; for a zero instead "
                          f'of None ask with unconnected_gradients="zero".', line)
+
+
+def _by_line(steps: list[PathStep]) -> list[str]:
+    groups: list[tuple[Line | None, list[str]]] = []
+    for name, shape, dtype, line in steps:
+        step = f"{name} {dtype}{list(shape)}"
+        if groups and groups[-1][0] == line:
+            groups[-1][1].append(step)
+        else:
+            groups.append((line, [step]))
+    return [f"{', '.join(names if len(names) < 7 else [*names[:3], f'... {len(names) - 5} more', *names[-2:]])}"
+            + ("" if line is None else f" at {shown(line)}") for line, names in groups]
+
+
+def repeated(steps: list[PathStep]) -> list[tuple[list[PathStep], int]]:
+    """The steps in blocks with how often each follows itself; at least three times, or it is not told apart."""
+    found: list[tuple[list[PathStep], int]] = []
+    at = 0
+    while at < len(steps):
+        best, times = 1, 1
+        for period in range(1, min(40, (len(steps) - at) // 3) + 1):
+            if steps[at] != steps[at + period]:
+                continue
+            end = at + period
+            while end < len(steps) and steps[end] == steps[end - period]:
+                end += 1
+            count = (end - at) // period
+            if count >= 3 and period * count > best * times:
+                best, times = period, count
+        if times == 1 and found and found[-1][1] == 1:
+            found[-1][0].append(steps[at])
+        else:
+            found.append((steps[at:at + best], times))
+        at += best * times
+    return found
 
 
 _RIGHT = 'That is right; for a zero tensor instead of None ask with unconnected_gradients="zero".'

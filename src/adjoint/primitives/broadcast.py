@@ -50,12 +50,13 @@ def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 _LONG = np.dtype(np.longdouble if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else np.float64)
+_CLONG = np.dtype(np.clongdouble if _LONG != np.float64 else np.complex128)
 
 
 def widest(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype for chains of operations that can't be regrouped: beyond float64 where the machine has one."""
     if dtype.kind == "c":
-        return np.dtype(np.complex128)
+        return _CLONG if dtype == np.complex128 else np.dtype(np.complex128)
     return _LONG if dtype == np.float64 else np.dtype(np.float64) if dtype.kind in "fV" else dtype
 
 
@@ -68,6 +69,8 @@ def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     NumPy adds pairwise only along the last axes of an array; elsewhere float64 goes in blocks.
     """
     work = _WIDE.get(x.dtype.char)
+    if work is not None and x.dtype.itemsize == 2 and x.size > 4096:
+        work = _WIDE["f"]                                # so many terms would show in float32
     if work is not None or x.size <= 32 or x.dtype.kind not in "fc" or not axes:
         return _sum_of(x, axes, work or x.dtype, None, keepdims)
     terms = 1
@@ -81,10 +84,11 @@ def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     kept = [k for k in range(x.ndim) if k not in axes]
     if axes == tuple(range(len(axes))):
         rows = x.reshape(-1, *[x.shape[k] for k in kept])
+        parts = 16 if rows[0].size >= 64 else 2          # long rows go faster a few at a time
         while len(rows) > 32:
-            whole = len(rows) // 16 * 16
-            folded = np.add.reduce(rows[:whole].reshape(-1, 16, *rows.shape[1:]), axis=1)
-            rows = folded if whole == len(rows) else np.concatenate([folded, rows[whole:]])
+            size = len(rows) // parts
+            folded = np.add.reduce(rows[: size * parts].reshape(parts, size, *rows.shape[1:]), axis=0)
+            rows = folded if size * parts == len(rows) else np.concatenate([folded, rows[size * parts:]])
         total = np.add.reduce(rows, axis=0)
     else:
         rows = np.ascontiguousarray(np.transpose(x, [*kept, *axes]))

@@ -34,17 +34,18 @@ __all__ = ["average", "median", "percentile", "quantile", "std", "var"]
 # primitive. It is a projection: linear, its own transpose and its own square.
 
 def _centered(x: Any, axes: tuple[int, ...]) -> Any:
-    """x - mean(x), in a wide dtype: what the mean loses when it is rounded is subtracted as well."""
+    """x - mean(x), in a wide dtype. In float64 the mean of the differences is taken off once more, with what they lost: a
+    large mean has not the digits that elements next to it need."""
     z = x.astype(wide(x.dtype), copy=False)
     n = count_of(x.shape, axes)
-    long = widest(z.dtype)
-    if z.dtype.kind == "c" or long == z.dtype or z.dtype != x.dtype:
-        for _ in range(1 if z.dtype == np.float64 and x.dtype != z.dtype else 2):
-            z = z - add_up(z, axes, True) / n
-        return z
-    mean = _sum_of(z, axis=axes, keepdims=True, dtype=long) / n
-    near = mean.astype(z.dtype)
-    return (z - near) - (mean - near).astype(z.dtype)
+    near = add_up(z, axes, True) / n
+    d = z - near
+    if z.dtype == np.float64 and x.dtype != z.dtype:
+        return d
+    back = d - z
+    low = (z - (d - back)) - (near + back)
+    rest = (_sum_of(d, axes, widest(d.dtype), None, True) / n).astype(d.dtype) + _sum_of(low, axes, None, None, True) / n
+    return (d - rest) + low
 
 
 _sum_of: Any = np.add.reduce
@@ -122,14 +123,30 @@ def _spread_infer(name: str) -> Any:
 
 
 def _var_vjp(g: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> tuple[Any]:
-    shape = x._spec.shape
-    scale = divided(add(g, g), _freedom(shape, axes, correction))
-    return (multiply(cast(restore(scale, shape, axes, keepdims), x._spec.dtype), center(x, axes)),)
+    slope = record(VAR_SLOPE.op(axes=axes, correction=correction), x)
+    return (multiply(cast(restore(g, x._spec.shape, axes, keepdims), x._spec.dtype), slope),)
 
 
 def _var_jvp(ts: Any, y: Any, x: Any, axes: tuple[int, ...], correction: float, keepdims: bool) -> Any:
-    total = real(sum_over(multiply(ts[0], conj(center(x, axes))), axes, keepdims))
-    return divided(add(total, total), _freedom(x._spec.shape, axes, correction))
+    slope = record(VAR_SLOPE.op(axes=axes, correction=correction), x)
+    return real(sum_over(multiply(ts[0], conj(slope)), axes, keepdims))
+
+
+def _var_slope_kernel(x: Any, axes: tuple[int, ...], correction: float) -> Any:
+    free = _freedom(x.shape, axes, correction)
+    return ((_centered(x, axes) * 2) / (free or np.nan)).astype(x.dtype)
+
+
+VAR_SLOPE: Primitive = Primitive(
+    "var_slope", lambda x, axes, correction: _centre_infer(x, axes), _var_slope_kernel, linear=(0,),
+    vjp=lambda g, y, x, axes, correction: (record(VAR_SLOPE.op(axes=axes, correction=correction), g),),
+    batch=shifted(lambda: VAR_SLOPE),
+    expand=lambda x, axes, correction: (
+        multiply(center(x, axes), 2 / _freedom(x._spec.shape, axes, correction))
+        if x._spec.dtype.kind == "f" and _freedom(x._spec.shape, axes, correction) else None),
+    oracle=lambda x, axes, correction: 2 * (x - np.mean(x, axis=axes, keepdims=True)) / (x.shape[axes[0]] - correction),
+    cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,), "correction": 1}),),
+    doc="2 (x - mean) / (n - correction), the slope of the variance.")
 
 
 def _real_infer(name: str, x: Spec) -> Spec:

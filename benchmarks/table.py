@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .harness import LIBRARIES, OWN, PEERS, Cell, disagreements
+from .harness import LIBRARIES, OWN, PEERS, STARTS_ALSO, Cell, disagreements
 from .rows import Row
 
 MISSING = "-"
@@ -99,7 +99,7 @@ def starts(results: Results) -> Table:
 
 def processes(found: dict[str, dict[str, tuple[Cell, Cell]]], titles: dict[str, str]) -> Table:
     """The start in a fresh process, and in a second one."""
-    columns = [mode for library in LIBRARIES for mode in LIBRARIES[library]]
+    columns = [mode for library in LIBRARIES for mode in (*LIBRARIES[library], *STARTS_ALSO.get(library, ()))]
     body = []
     for name, cells in found.items():
         for k, which in enumerate(("first process", "second process")):
@@ -107,7 +107,8 @@ def processes(found: dict[str, dict[str, tuple[Cell, Cell]]], titles: dict[str, 
                 _shown(cells[m][k] if m in cells else None, lambda c: f"{milli(c.first)} / {milli(c.third)}")
                 for m in columns)])
     return Table("Start of a process", "Milliseconds until the first step is done, and until the third one is, in a process "
-                 "that has done nothing else. The second process finds what the first has kept on disk.", ["", *columns], body)
+                 "that has done nothing else. The second process finds what the first has kept on disk, where the library "
+                 "can do that.", ["", *columns], body)
 
 
 def memory(results: Results) -> Table:

@@ -45,10 +45,10 @@ def _tensorflow(options: dict[str, Any] | None) -> tuple[Any, Any, Any]:
     return tf, _plain if options is None else tf.function(**options), lambda result: None
 
 
-def _torch() -> tuple[Any, Any, Any]:
+def _torch(compiled: bool) -> tuple[Any, Any, Any]:
     import torch
 
-    return torch, _plain, lambda result: None
+    return torch, (lambda step, **_: torch.compile(step)) if compiled else _plain, lambda result: None
 
 
 def _jax() -> tuple[Any, Any, Any]:
@@ -65,7 +65,8 @@ MODES: dict[str, tuple[str, Callable[[], tuple[Any, Any, Any]]]] = {
     "TensorFlow": ("tensorflow", lambda: _tensorflow(None)),
     "tf.function": ("tensorflow", lambda: _tensorflow({})),
     "XLA": ("tensorflow", lambda: _tensorflow({"jit_compile": True})),
-    "PyTorch": ("torch", _torch),
+    "PyTorch": ("torch", lambda: _torch(False)),
+    "torch.compile": ("torch", lambda: _torch(True)),
     "JAX jit": ("jax", _jax),
 }
 

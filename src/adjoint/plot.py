@@ -385,8 +385,11 @@ def gradient_flow(grads: Any, names: Sequence[str] | None = None) -> Any:
         axes.plot(positive.max(), row, "D", color=COLOURS[4], markersize=5, label="largest" if not spans else None)
         spans.append((float(positive.min() if positive.size < 5 else np.percentile(positive, 5)), float(positive.max())))
     low, high = (min(s[0] for s in spans), max(s[1] for s in spans)) if spans else (0.1, 10.0)
-    axes.set(xscale="log", xlim=(low / 4, high * 4), ylim=(len(flat) - 0.4, -0.6), xlabel="magnitude of the gradient's elements",
+    decades = 10.0 ** np.floor(np.log10(low / 1.5)), 10.0 ** np.ceil(np.log10(high * 1.5))   # labels at their ends are enough
+    axes.set(xscale="log", xlim=decades, ylim=(len(flat) - 0.4, -0.6), xlabel="magnitude of the gradient's elements",
              ylabel="variable", title="gradient flow")
+    axes.xaxis.minorticks_on()
+    axes.tick_params(axis="x", which="minor", labelbottom=False)
     axes.set_yticks(range(len(flat)), labels)
     for row, note in notes:
         axes.text(0.02, row, note, transform=axes.get_yaxis_transform(), va="center", color=COLOURS[4], fontweight="bold")

@@ -291,8 +291,10 @@ class _Arranger:
                 unit.stages.append(item)
             elif item.op.prim.places is not None:
                 self._parts(item)
-            elif item.op.prim.view is None or item.outs[0] in self.copies or not self._view(item):
+            elif item.op.prim.view is None or not self._view(item):
                 self._place(item)
+            elif item.outs[0] in self.copies and item.outs[0] in unit.views:
+                self._copy(item.outs[0])
         if not unit.stages[0].instrs:
             del unit.stages[0]
             unit.made = {v: n - 1 for v, n in unit.made.items()}
@@ -320,6 +322,14 @@ class _Arranger:
             return False
         self.unit.views[out] = View(view.base, *found)
         return True
+
+    def _copy(self, v: int) -> None:
+        """A view is written out: an operand that a product can't read where it lies."""
+        specs = self.specs
+        seen_as = max(specs) + 1
+        specs[seen_as] = specs[v]
+        self.unit.views[seen_as] = self.unit.views.pop(v)
+        self._place(Instr(RESHAPE.op(shape=specs[v].shape), (seen_as,), (v,)))
 
     def _parts(self, instr: Instr) -> None:
         """Each input is copied to its part of the result, by the loop that makes it if there is one."""

@@ -1,7 +1,7 @@
 """The BLAS that compiled code calls: found in what NumPy or SciPy brings, with no Python between.
 
-Compiled code knows it by the symbols ``adjoint_sgemm``, ``adjoint_dgemm``, ..., so that it can be kept on disk: where they lie
-differs from process to process.
+Compiled code knows it by the names of symbols, so that it can be kept on disk: where they lie differs from process to
+process. The names tell one way of calling from another.
 """
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Blas:
     def __init__(self, name: str, bits: int, fortran: bool, routines: dict[str, int],
                  threads: tuple[int, int] | None = None) -> None:
         self.name, self.bits, self.fortran, self.routines, self.threads = name, bits, fortran, routines, threads
+        self.mark = f"adjoint_{'columns' if fortran else 'rows'}{bits}_"          # before the names of its symbols
         self.state = (ctypes.c_int * 3)()                # a lock, how many units run, the user's number of threads
 
     def works(self) -> bool:
@@ -59,7 +60,7 @@ class Blas:
 
     def symbols(self) -> dict[str, int]:
         """What compiled code refers to."""
-        named = {f"adjoint_{name}": address for name, address in self.routines.items()}
+        named = {self.mark + name: address for name, address in self.routines.items()}
         if self.threads is not None:
             named |= {"adjoint_get_threads": self.threads[0], "adjoint_set_threads": self.threads[1],
                       "adjoint_blas_state": ctypes.addressof(self.state)}
@@ -86,7 +87,7 @@ class Blas:
 
     def _wrapper(self, name: str, type: str, params: str, order: str) -> str:
         """A function that hands its arguments on as this BLAS wants them, in ``order``."""
-        symbol, real = f"adjoint_{_LETTER[type]}{name}", _IR[type]
+        symbol, real = f"{self.mark}{_LETTER[type]}{name}", _IR[type]
         kinds = {p.split()[1]: p.split()[0].replace("R", real) for p in params.split(", ")}
         lines, given = [], [] if self.fortran else [f"i32 {_ROWS}"]
         for p in order.split():

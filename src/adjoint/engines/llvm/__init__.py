@@ -2,25 +2,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from ..._config import config
+from ..._graph import spec
 from ...passes import for_loops
+from ...plan.access import View
 from ...plan.fusion import Fused, Unit, fuse
 from ...plan.program import Instr, Program
 from .. import numpy as numpy_engine
 from .blas import blas
 from .buffers import LARGE, take
 from .native import Compiler, Unavailable, compiler
-from .unit import UnitWriter
+from .straight import is_long
+from .unit import UnitWriter, instructions
 
 Run = Callable[[list[Any]], list[Any]]
 _LONGEST = 2000                                          # operations on arrays: more would compile for seconds
-_LONGEST_SCALAR = 16_000                                 # operations on single numbers
+_LONGEST_SCALAR = 60_000                                 # operations on single numbers
 faults: list[str] = []                                   # failures of this engine itself: there should be none
 _LONG_WORK = 200_000                                     # elements in and out from which other threads may run meanwhile
+_CROWD = 32                                              # numbers from which they come in an array
 _PATIENCE = 8                                            # refusals after which a plan stays with NumPy
 
 
@@ -41,13 +46,14 @@ def build(program: Program) -> Run:
     fused = fuse(for_loops(program))
     if not any(part.__class__ is Unit for part in fused.parts):
         return numpy_engine.build(program)
-    return _Plan(native, fused, program).run
+    return _Plan(native, fused, program, _packed(fused)).run
 
 
 class _Plan:
     """One generated Python function: calls of units and of kernels, and the arrays between them."""
 
-    def __init__(self, native: Compiler, fused: Fused, kernels: Program, mark: Callable[[int], None] | None = None) -> None:
+    def __init__(self, native: Compiler, fused: Fused, kernels: Program, packs: dict[int, list[int]],
+                 mark: Callable[[int], None] | None = None) -> None:
         self.mark = mark
         self.native, self.fused, self.program = native, fused, fused.program
         self.kernels = kernels                           # the same program as NumPy runs it
@@ -55,6 +61,7 @@ class _Plan:
                                       "_reset": numpy_engine._reset_errors, "empty": np.empty, "take": take,
                                       "byte": np.dtype(np.uint8)}
         self.scalars = {v for v, kind, _ in self.program.inputs if kind == "scalar"}
+        self.packs = packs
         self.refusals = 0
         self.plain: Run | None = None
         self.careful: Run | None = None
@@ -78,12 +85,22 @@ class _Plan:
         """The same plan, calling ``mark(n << 16 | k)`` after stage k of part n, and mark(-1) before it where something else
         went before. Compiled code calls it as ``adjoint_mark``.
         """
-        return _Plan(self.native, self.fused, self.kernels, mark).fast
+        return _Plan(self.native, self.fused, self.kernels, self.packs, mark).fast
 
     def _generate(self) -> Run:
         program, specs, names = self.program, self.program.specs, self.names
         body: list[str] = []
+        position = {v: at for v, _, at in program.inputs}
+        names["fromiter"] = np.fromiter
+        for v, values in self.packs.items():
+            names[f"g{v}"], names[f"d{v}"] = itemgetter(*[position[a] for a in values]), specs[v].dtype.np
+            body.append(f"v{v} = fromiter(g{v}(i), d{v}, {len(values)})")
+        alone = set(program.outputs)
+        for part in self.fused.parts:
+            alone.update(part.args)
         for v, kind, at in program.inputs:
+            if v not in alone:
+                continue
             if kind == "scalar":
                 names[f"s{v}"] = specs[v].dtype.np.type
                 body.append(f"v{v} = s{v}(i[{at}])")
@@ -190,11 +207,38 @@ class _Slow:
         if plan.refusals > _PATIENCE:
             plan.plain = numpy_engine.build(plan.kernels)
         if self.kernels is None:
-            inputs = [(v, "scalar" if v in plan.scalars else "tensor", k) for k, v in enumerate(unit.args)]
+            given = [v for a in unit.args for v in plan.packs.get(a, (a,))]
+            inputs = [(v, "scalar" if v in plan.scalars else "tensor", k) for k, v in enumerate(given)]
             fused = {i.outs[0] for i in unit.instrs}
             constants = [i for i in plan.program.instrs if i.outs[0] in plan.fused.constants and i.outs[0] not in fused]
             self.kernels = numpy_engine.build(Program(inputs, constants + unit.instrs, unit.results, specs))
-        return self.kernels(list(args))
+        return self.kernels([a for v, given in zip(unit.args, args) for a in (given if v in plan.packs else (given,))])
+
+
+def _packed(fused: Fused) -> dict[int, list[int]]:
+    """Inputs of one number that only long straight-line code reads come in one array for each dtype, since a thousand steps
+    may bring as many: array -> inputs.
+    """
+    specs = fused.program.specs
+    inputs = {v for v, _, _ in fused.program.inputs if not specs[v].shape}
+    packs: dict[int, list[int]] = {}
+    for unit in fused.parts:
+        if not isinstance(unit, Unit) or len(unit.args) <= _CROWD:
+            continue
+        others = {a for stage in unit.stages if not is_long(stage) for i in instructions(stage) for a in i.args}
+        groups: dict[Any, list[int]] = {}
+        for v in unit.args:
+            if v in inputs and v not in others:
+                groups.setdefault(specs[v].dtype, []).append(v)
+        for dtype, values in groups.items():
+            if len(values) > _CROWD:
+                pack = max(specs) + 1
+                specs[pack] = spec((len(values),), dtype)
+                packs[pack] = values
+                unit.views.update({v: View(pack, (), k) for k, v in enumerate(values)})
+                gone = set(values)
+                unit.args = [*[v for v in unit.args if v not in gone], pack]
+    return packs
 
 
 def _dead(fused: Fused) -> list[list[int]]:

@@ -254,10 +254,18 @@ class UnitWriter:
         self.refuses = True
         given = {names.get(a, a): a for i in loop.instrs for a in i.args}
         name, takes = pieces.cut(loop, self.outside)
+        packed: dict[int, list[tuple[int, int]]] = {}
         for v in takes:
-            if v not in pieces.stored:
-                pieces.stored.add(v)
+            if v in pieces.stored:
+                continue
+            pieces.stored.add(v)
+            view = unit.views.get(given[v])
+            if view is not None and view.base in self.arrays and self.specs[view.base].size > 1:
+                packed.setdefault(view.base, []).append((view.offset, v))
+            else:
                 w.store(self.scalar(given[v]), pieces.at(w, v), pieces.type(v))
+        for base, values in packed.items():
+            pieces.bring(w, self.arrays[base].pointer, self.arrays[base].type, values)
         w.add(f"call void @{name}(ptr %frame, ptr %refused)")
         pieces.stored |= inside
         for v in sorted(self.outside):

@@ -1,0 +1,155 @@
+"""Repetition in straight-line code: a loop that a user's Python unrolled, found again.
+
+A stretch of operations whose names repeat with some period is a loop, whatever its operations read: each argument of the
+body is classified by what the iterations read there. What no pattern describes is read through a table of places, so
+nothing but the sequence of operations decides whether there is a loop. The order of operations stays as it is.
+"""
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+import numpy as np
+
+from .._graph import Spec
+from .program import Instr
+
+_PERIOD = 512                                            # operations of the longest body that is looked for
+_COUNT = 4                                               # iterations of the shortest loop
+_WORTH = 48                                              # operations that a loop has to save
+_WORK = 8_000_000                                        # comparisons
+_TRIES = 4096
+_SHORT = 128                                             # operations of bodies whose first iteration may be left out
+_BACK = 4                                                # iterations over which values are handed on in registers
+
+
+class Ref:
+    """What one argument of a body reads.
+
+    same     the value made at ``place`` in this iteration
+    carried  the value made at ``place``, len(codes) iterations before; ``codes`` are read by the first iterations
+    fixed    one value from outside of the loop: codes[0]
+    each     in iteration k the value codes[k]
+    """
+
+    __slots__ = ("codes", "kind", "place")
+
+    def __init__(self, kind: str, place: int = -1, codes: Any = ()) -> None:
+        self.kind, self.place, self.codes = kind, place, codes
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({self.place}, {list(self.codes)[:4]})"
+
+
+class Repeat:
+    """``count`` iterations of ``period`` operations from number ``start``; refs: for each place, for each argument."""
+
+    __slots__ = ("count", "period", "refs", "start")
+
+    def __init__(self, start: int, period: int, count: int) -> None:
+        self.start, self.period, self.count = start, period, count
+        self.refs: list[list[Ref]] = []
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.period * self.count
+
+
+class Rolled:
+    """Operations with their loops. A value's code is the number of the operation that makes it, or, for one from outside,
+    the number of operations plus its place in ``outside``."""
+
+    __slots__ = ("args", "code", "instrs", "outside", "repeats")
+
+    def __init__(self, instrs: list[Instr], specs: dict[int, Spec], names: dict[int, int]) -> None:
+        self.instrs = instrs
+        code = self.code = {i.outs[0]: n for n, i in enumerate(instrs)}
+        n = len(instrs)
+        self.outside: list[int] = []
+        kinds: dict[Any, int] = {}
+        order = np.empty(n, np.int32)
+        width = max([len(i.args) for i in instrs], default=1)
+        args = self.args = np.full((n, max(width, 1)), -1, np.int64)
+        for k, instr in enumerate(instrs):
+            key = (instr.op, specs[instr.outs[0]], *[specs[a] for a in instr.args])
+            order[k] = kinds.setdefault(key, len(kinds))
+            for q, given in enumerate(instr.args):
+                a = names.get(given, given)
+                if a not in code:
+                    code[a] = n + len(self.outside)
+                    self.outside.append(a)
+                args[k, q] = code[a]
+        self.repeats = [Repeat(*row) for row in repeats(order)]
+        for r in self.repeats:
+            irregular = self._classify(r)
+            if irregular and r.count > _COUNT and r.period <= _SHORT:
+                later = Repeat(r.start + r.period, r.period, r.count - 1)
+                if self._classify(later) < irregular:    # the first iteration is unlike the others
+                    r.start, r.count, r.refs = later.start, later.count, later.refs
+
+    def _classify(self, r: Repeat) -> int:
+        """Find what the body's arguments are; how many follow no pattern."""
+        n = len(self.instrs)
+        rows = self.args[r.start:r.stop].reshape(r.count, r.period, -1)
+        begins = r.start + r.period * np.arange(r.count)
+        r.refs = [[_ref(r, n, rows[:, place, q], rows[:, place, q] - begins)
+                   for q in range(len(self.instrs[r.start + place].args))] for place in range(r.period)]
+        return sum(ref.kind == "each" and bool(np.diff(ref.codes[:-1], 2).any()) for refs in r.refs for ref in refs)
+
+
+def _ref(r: Repeat, n: int, codes: Any, relative: Any) -> Ref:
+    """``relative``: the codes counted from the iteration's begin."""
+    first, last = codes[0], relative[-1]
+    if (codes == first).all() and not r.start <= first < r.stop:
+        return Ref("fixed", codes=codes[:1])
+    if codes[-1] < n and r.start <= codes[-1] < r.stop:
+        back = -(last // r.period)
+        inside = (codes[:max(back, 0)] >= r.start) & (codes[:max(back, 0)] < r.stop)
+        if back <= _BACK and (relative[back:] == last).all() and not inside.any():
+            at = int(last + back * r.period)
+            if back:
+                return Ref("carried", at, codes[:back])
+            return Ref("same", at)
+    return Ref("each", codes=codes)
+
+
+def repeats(kinds: Any) -> list[tuple[int, int, int]]:
+    """Start, period and count of stretches that repeat, in order; those that save most are chosen first."""
+    n = len(kinds)
+    found: list[tuple[int, int, int, int]] = []
+
+    def offer(start: int, period: int, length: int) -> None:
+        count = length // period
+        if count >= _COUNT and (count - 1) * period >= _WORTH:
+            found.append((-(count - 1) * period, period, start, length))
+
+    for period in range(1, min(_PERIOD, n // _COUNT, _WORK // max(n, 1)) + 1):
+        breaks = np.flatnonzero(kinds[period:] != kinds[:-period])
+        edges = np.concatenate(([-1], breaks, [n - period]))
+        lengths = np.diff(edges) - 1
+        for b in np.flatnonzero(lengths >= max((_COUNT - 1) * period, _WORTH)):
+            offer(int(edges[b]) + 1, period, int(lengths[b]) + period)
+    heapq.heapify(found)
+    free = np.ones(n, bool)
+    chosen: list[tuple[int, int, int]] = []
+    for _ in range(_TRIES):
+        if not found:
+            break
+        _, period, start, length = heapq.heappop(found)
+        here = free[start:start + length]
+        if here.all():
+            count = length // period
+            chosen.append((start, period, count))
+            free[start:start + count * period] = False
+            continue
+        taken = np.flatnonzero(~here)                    # what others left of it
+        edges = np.concatenate(([-1], taken, [length]))
+        more, found_before = np.diff(edges) - 1, len(found)
+        for b in np.flatnonzero(more >= _WORTH):
+            offer(start + int(edges[b]) + 1, period, int(more[b]))
+        if len(found) > found_before:
+            heapq.heapify(found)
+    return sorted(chosen)
+
+
+__all__ = ["Ref", "Repeat", "Rolled", "repeats"]

@@ -167,3 +167,27 @@ def test_temporaries_share_memory(monkeypatch: Any) -> None:
     (want,), (got,) = evaluated("numpy", program, [x]), evaluated("llvm", program, [x])
     np.testing.assert_allclose(got, want, rtol=1e-5)
     assert sum(w.scratch for w in made) < sum(asked) / 3
+
+
+@pytest.mark.parametrize("dtype", [ad.float16, ad.bfloat16], ids=str)
+def test_types_of_sixteen_bits_round_as_the_kernels_do(dtype: Any) -> None:
+    rng = np.random.default_rng(3)
+    arrays = [rng.normal(size=s).astype(dtype.np) for s in ((40, 30), (30,))]
+
+    def program(values: list[Any]) -> list[Any]:
+        a, b = values
+        with ad.GradientTape() as tape:
+            tape.watch(a)
+            z = ad.mean(ad.tanh(a * b) + ad.exp(a) / 2, axis=1)
+            loss = ad.sum(z)
+        return [z, loss, tape.gradient(loss, a), ad.max(a, axis=0), ad.cast(a, ad.float32) * 2, a > b, ad.sum(a, axis=0),
+                ad.cast(ad.cast(a, ad.float32) * 1.5, dtype)]
+
+    for want, got in zip(evaluated("numpy", program, arrays), evaluated("llvm", program, arrays)):
+        assert got.dtype == want.dtype
+        if want.dtype != dtype.np:
+            np.testing.assert_array_equal(got, want)
+            continue
+        digits = got.view(np.int16).astype(int) - want.view(np.int16).astype(int)
+        assert np.abs(digits).max() <= 1
+        assert np.count_nonzero(digits) <= digits.size // 50

@@ -11,13 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 from .._graph import Op, Shape, Spec
-from .._scalar import NAMES, Expr, Functions
+from .._scalar import HALVES, NAMES, Expr, Functions
 from ..primitives.movement import RESHAPE
 from .access import Strides, View, contiguous, finer, joined, placed, prefixes, rowwise, seen, spread
 from .products import Product, products
 from .program import Instr, Program
 
-TYPES = NAMES
+TYPES = {**NAMES, **HALVES}
+_SHORT = frozenset(HALVES.values())                     # stored so, computed in f32 and rounded once
 REDUCTIONS = {"sum": "add", "mean": "mean", "max": "max", "min": "min"}
 CONSTANTS = frozenset({"literal", "full"})
 _PARTS = 32                                              # inputs that are put into one result
@@ -122,16 +123,19 @@ def lowers(op: Op, types: tuple[str, ...], out: str) -> bool:
     if op.prim.lower is None:
         return False
     s = Functions()
-    result = op.prim.lower(s, *[s.input(t, k) for k, t in enumerate(types)], **op.params)
-    return result.__class__ is Expr and result.type == out
+    result = op.prim.lower(s, *[_wide(s.input(t, k)) for k, t in enumerate(types)], **op.params)
+    return result.__class__ is Expr and (result.type == out or (out in _SHORT and result.type == "f32"))
+
+
+def _wide(x: Expr) -> Expr:
+    return x.to("f32") if x.type in _SHORT else x
 
 
 def lower(s: Functions, op: Op, args: list[Expr], out: str) -> Expr:
     """The operation on expressions; a view that has to be copied is its argument."""
     if op.prim.view is not None:
         return args[0]
-    result = op.prim.lower(s, *args, **op.params)  # type: ignore[misc]
-    assert result.type == out
+    result = op.prim.lower(s, *[_wide(x) for x in args], **op.params).to(out)  # type: ignore[misc]
     return result  # type: ignore[no-any-return]
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .unit import UnitWriter
 
 _BLOCK = 512                                             # float64 is added up in blocks, and the blocks with their errors
-_WIDE = {"f32": "f64"}
+_WIDE = {"f16": "f64", "bf16": "f64", "f32": "f64"}      # where sums are added up
+_SHORT = {"f16": "f32", "bf16": "f32"}                   # where they are compared
 _WORTH = 400_000                                         # expressions times elements from which threads pay
 _PIECE = 100_000                                         # at least so many in a piece
 _PIECES = 64
@@ -49,7 +50,7 @@ class Reduction:
 
     def __init__(self, how: str, out: int, count: int, source: Expr) -> None:
         self.how, self.out, self.count, self.source = how, out, count, source
-        self.wide = _WIDE.get(source.type, source.type) if how in ("add", "mean") else source.type
+        self.wide = (_WIDE if how in ("add", "mean") else _SHORT).get(source.type, source.type)
         self.array = Array("", self.wide, 0)
         self.errors: Array | None = None
         self.shared = self.shared_errors = self.array    # across rows: one for each piece
@@ -495,8 +496,8 @@ class NestWriter:
         w = self.w
         t = TYPE[r.wide]
         at = r.block or self._at(r.array.pointer, r.wide, r.path, outer, inner, r.by_row)
+        value = w.convert(value, r.source.type, r.wide)
         if r.adds:
-            value = w.convert(value, r.source.type, r.wide)
             if r.errors is not None and not r.block:
                 self._compensated(at, self._at(r.errors.pointer, "f64", r.path, outer, inner, r.by_row), value)
                 return

@@ -9,8 +9,9 @@ from .text import SIZE, TYPE, Writer, number
 
 Values = list[str]
 
-_INLINE = 2048                                           # multiplications up to which a product is written out
-_VECTOR = 1 << 16                                        # the same for a matrix and a vector
+# Multiplications up to which a product is written out: where b lies by rows, where both lie along the sum, where neither
+# does, and for one row. Beyond, a BLAS that packs its operands is better.
+_INLINE, _DOTS, _ACROSS, _ROW = 1 << 16, 1 << 10, 1 << 9, 1 << 16
 _ALONE = 1 << 18                                         # multiplications that OpenBLAS does in one thread anyway
 _SMALL = 1 << 20                                         # the least that is worth a thread's while, of small products
 _TILE = 1 << 22                                          # and of a large one
@@ -101,8 +102,8 @@ class ProductWriter:
         """Whether the product is written out, not a call."""
         if self.blas is None:
             return True
-        size = p.m * p.n * p.k
-        return size <= (_VECTOR if p.m == 1 else _INLINE)
+        way = _ROW if p.m == 1 else _INLINE if self._by_row(p) else _DOTS if self._along(p) else _ACROSS
+        return p.m * p.n * p.k <= way
 
     def _each(self, p: Product, depth: int, a: str, b: str, c: str, d: str | None, alpha: str) -> None:
         if depth == len(p.loops):
@@ -255,12 +256,18 @@ class ProductWriter:
 
     def _inline(self, p: Product, a: str, b: str, c: str, d: str | None, alpha: str) -> None:
         lanes = self.width // SIZE[p.type]
-        if p.bn == 1 or p.n == 1 and p.ak != 1:
-            self._rows(p, a, b, c, d, alpha, lanes)
-        elif (p.bk == 1 or p.k == 1) and (p.ak == 1 or p.k == 1):
+        if self._along(p) and not self._by_row(p):
             self._dots(p, a, b, c, d, alpha, lanes)
         else:
-            self._rows(p, a, b, c, d, alpha, 1)
+            self._rows(p, a, b, c, d, alpha, lanes if self._by_row(p) else 1)
+
+    @staticmethod
+    def _by_row(p: Product) -> bool:
+        return p.bn == 1 or (p.n == 1 and p.ak != 1)
+
+    @staticmethod
+    def _along(p: Product) -> bool:
+        return p.k == 1 or p.ak == p.bk == 1
 
     def _rows(self, p: Product, a: str, b: str, c: str, d: str | None, alpha: str, lanes: int) -> None:
         """Tiles of some rows and some vectors of columns, added up over k in registers."""

@@ -1,8 +1,8 @@
 """Rows in simple operations: what the ``expand`` rules of the softmax family are made of.
 
-The kernels leave the largest entry of a row out by its place; here it is known by its value. ``ties`` counts how many
-entries have it, so the sum of the others is that of the smaller ones and ties - 1. A row that holds only -inf has no ties
-and the sum 0.
+The kernels leave the largest entry of a row out by its place; here it is known by its exponential, which is 1. ``ties``
+counts how many entries have that, so the sum of the others is that of the smaller ones and ties - 1. A row that holds only
+-inf has no ties and the sum 0.
 """
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._dtypes import DType, float64, int64
+from .._dtypes import DType, float32, float64, int32, int64
 from .._errors import IndexingError, complain
 from .._graph import Primitive, Spec, spec
 from .._trace import record
@@ -19,7 +19,6 @@ from .arithmetic import add, divide, multiply, negative, subtract
 from .broadcast import reduced, restore
 from .comparison import equal, maximum, where
 from .convert import cast
-from .indexing import iota
 from .movement import reshape
 from .reduction import MAX, sum_over
 from .transcendental import log1p
@@ -55,7 +54,9 @@ def _exp_kernel(x: Any, m: Any, dtype: DType) -> Any:
 
 def _exp_lower(s: Any, x: Any, m: Any, dtype: DType) -> Any:
     if x.type == "f32" and dtype is float64:
-        return s.exp(s.select(x.eq(m), 0.0, x.to("f64") - m.to("f64")))
+        a, b = x.to("f64"), m.to("f64")
+        d = s.select(a.eq(b), 0.0, a - b)
+        return s.exp_sum(d, d.of(0.0))
     return s.exp_sum(*_parts(s, x, m))
 
 
@@ -118,20 +119,25 @@ def checked(labels: Any, classes: int) -> Any:
 def _class_lower(s: Any, x: Any, classes: int) -> Any:
     number = x.to("i64")
     s.refuse((number < 0) | (number >= classes))
-    return number
+    return number.to("i32")
 
 
 CLASS: Primitive = Primitive(
-    "class_number", lambda x, classes: spec(x.shape, int64), lambda x, classes: checked(x, classes).astype(np.int64),
+    "class_number", lambda x, classes: spec(x.shape, int32), lambda x, classes: checked(x, classes).astype(np.int32),
     elementwise=True, lower=_class_lower, oracle=lambda x, classes: x,
     cases=(lambda rng: ((rng.integers(0, 4, size=5),), {"classes": 4}),), doc="Class numbers, checked.")
+
+
+CLASSES: Primitive = Primitive(
+    "class_numbers", lambda classes: spec((classes,), int32), lambda classes: np.arange(classes, dtype=np.int32),
+    oracle=np.arange, cases=(lambda rng: ((), {"classes": 4}),), doc="The numbers of all classes.")
 
 
 def is_class(labels: Any, x: Any) -> Any:
     """For each logit whether its class is the label's; out of range is an error."""
     n, rank = x._spec.shape[-1], x._spec.ndim
     number = record(CLASS.op(classes=n), labels)
-    return equal(restore(number, x._spec.shape, (rank - 1,), False), iota(n, rank, rank - 1))
+    return equal(restore(number, x._spec.shape, (rank - 1,), False), record(CLASSES.op(classes=n)))
 
 
 # ----------------------------------------------------------------------------------------------------------------- the row
@@ -141,21 +147,19 @@ class Row:
     """Exponentials below the largest entry of a row and their sums; ``dtype`` is that of the exponentials.
 
     top     the largest entry; ``peak`` the same, but finite where all are -inf
-    hit     which entries are as large
     e       exp(x - peak)
+    hit     where that is 1
     rest    the sum of the smaller ones' exponentials;  ties: how many are largest;  others: of all but one
     whole   the sum of all; 1 where all are -inf (``total`` is 0 there)
     """
 
     def __init__(self, x: Any, axes: Axes, dtype: DType) -> None:
         self.x, self.axes, self.dtype = x, axes, dtype
-        own = x._spec.dtype
-        self.top = record(MAX.op(axes=axes, keepdims=True), x)
-        self.peak = maximum(self.top, float(np.finfo(own.np).min))
-        self.hit = equal(x, self.peak)
+        self.top, self.peak = _peak(x, axes)
         self.e = exp_below(x, self.peak, dtype)
+        self.hit = equal(self.e, 1.0)
         self.rest = cast(self.sum(where(self.hit, 0.0, self.e)), float64)
-        self.ties = cast(self.sum(cast(self.hit, own)), float64)
+        self.ties = cast(self.sum(cast(self.hit, int32 if dtype is float32 else int64)), float64)
         self.others = add(self.rest, maximum(subtract(self.ties, 1.0), 0.0))
         self.total = add(self.rest, self.ties)
         self.whole = filled(self.total)
@@ -171,6 +175,11 @@ class Row:
     def over(self, t: Any) -> Any:
         """t / whole in x's dtype; below float64 by the reciprocal in float64, which costs less."""
         return _over(t, self.whole, self.x._spec.dtype)
+
+
+def _peak(x: Any, axes: Axes) -> tuple[Any, Any]:
+    top = record(MAX.op(axes=axes, keepdims=True), x)
+    return top, maximum(top, float(np.finfo(x._spec.dtype.np).min))
 
 
 def filled(total: Any) -> Any:
@@ -193,7 +202,7 @@ def dropped(t: Any, axes: Axes) -> Any:
 
 def softmax(x: Any, axes: Axes) -> Any:
     dtype = x._spec.dtype
-    e = exp_below(x, maximum(record(MAX.op(axes=axes, keepdims=True), x), float(np.finfo(dtype.np).min)), dtype)
+    e = exp_below(x, _peak(x, axes)[1], dtype)
     return _over(e, cast(filled(sum_over(e, axes, True)), float64), dtype)
 
 
@@ -208,23 +217,25 @@ def logsumexp(x: Any, axes: Axes, keepdims: bool) -> Any:
     return y if keepdims else dropped(y, axes)
 
 
-def _centred(x: Any, g: Any, axes: Axes) -> tuple[Row, Any]:
-    """g less its mean under softmax, by way of differences to the largest entry's g (or the mean of the largest's)."""
-    row = Row(x, axes, float64)
+def _centred(x: Any, g: Any, axes: Axes) -> tuple[Any, Any, Any]:
+    """Exponentials, their sum, and g less its mean under softmax, by way of differences to the largest entries' g."""
+    e = exp_below(x, _peak(x, axes)[1], float64)
+    total = sum_over(e, axes, True)
     g = cast(g, float64)
-    own = divide(row.sum(where(row.hit, g, 0.0)), maximum(row.ties, 1.0))
-    h = subtract(g, own)
-    return row, subtract(h, divide(row.sum(multiply(row.e, h)), row.whole))
+    hit = equal(e, 1.0)
+    ties = cast(sum_over(cast(hit, int64), axes, True), float64)
+    h = subtract(g, divide(sum_over(where(hit, g, 0.0), axes, True), maximum(ties, 1.0)))
+    return e, total, subtract(h, divide(sum_over(multiply(e, h), axes, True), filled(total)))
 
 
 def spread(x: Any, g: Any, axes: Axes) -> Any:
-    row, h = _centred(x, g, axes)
-    return row.over(multiply(row.e, h))
+    e, total, h = _centred(x, g, axes)
+    return _over(multiply(e, h), filled(total), x._spec.dtype)
 
 
 def centre(x: Any, g: Any, axes: Axes) -> Any:
-    row, h = _centred(x, g, axes)
-    return cast(where(equal(row.total, 0.0), 0.0, h), x._spec.dtype)
+    _, total, h = _centred(x, g, axes)
+    return cast(where(equal(total, 0.0), 0.0, h), x._spec.dtype)
 
 
 def slope(x: Any, z: Any, axes: Axes) -> Any:
@@ -245,7 +256,7 @@ def rest(x: Any, g: Any, axes: Axes) -> Any:
 def cross_entropy(z: Any, x: Any, axes: Axes) -> Any:
     row = Row(x, axes, float64)
     z = cast(z, float64)
-    d = where(row.hit, 0.0, subtract(cast(x, float64), cast(row.peak, float64)))
+    d = where(equal(x, row.peak), 0.0, subtract(cast(x, float64), cast(row.peak, float64)))
     total, distance = row.sum(z), row.sum(where(equal(z, 0.0), 0.0, multiply(z, d)))
     level = where(equal(total, 0.0), 0.0, multiply(total, log1p(row.others)))
     return dropped(cast(subtract(level, distance), x._spec.dtype), axes)

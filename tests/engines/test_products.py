@@ -76,8 +76,8 @@ def arrays(*shapes: tuple[int, ...], dtype: Any = np.float32, seed: int = 0) -> 
 
 
 SHAPES = [((1, 1), (1, 1)), ((2, 3), (3, 4)), ((5, 1), (1, 7)), ((1, 9), (9, 1)), ((17, 31), (31, 13)), ((4, 600), (600, 3)),
-          ((33, 70), (70, 65)), ((130, 65), (65, 40)), ((7,), (7,)), ((300,), (300, 40)), ((40, 300), (300,)), ((900, 800), (800,)),
-          ((800,), (800, 900)), ((4, 5, 6), (6, 7)), ((2, 3, 4, 5), (5,)), ((5,), (2, 3, 5, 4)), ((6, 4, 5), (6, 5, 3)),
+          ((33, 70), (70, 65)), ((130, 65), (65, 40)), ((7,), (7,)), ((300,), (300, 40)), ((40, 300), (300,)),
+          ((900, 800), (800,)), ((800,), (800, 900)), ((4, 5, 6), (6, 7)), ((2, 3, 4, 5), (5,)), ((5,), (2, 3, 5, 4)), ((6, 4, 5), (6, 5, 3)),
           ((2, 1, 4, 5), (3, 5, 6)), ((1, 4, 5), (6, 5, 3)), ((40, 3, 3), (40, 3, 3)), ((300, 200), (200, 280))]
 
 
@@ -102,8 +102,9 @@ def test_transposed_operands(turned: tuple[bool, bool], size: tuple[int, int, in
 
 
 @pytest.mark.parametrize(("how", "shapes"), [
-    ("ij,jk->ik", ((5, 6), (6, 7))), ("bij,bkj->bki", ((2, 3, 4), (2, 5, 4))), ("bhij,bhjk->bihk", ((2, 3, 4, 5), (2, 3, 5, 6))),
-    ("ij,kl->ikjl", ((2, 3), (4, 5))), ("i,j->ij", ((3,), (4,))), ("ij,ij->i", ((4, 5), (4, 5))), ("ijk,jkl->il", ((2, 3, 4), (3, 4, 5)))])
+    ("ij,jk->ik", ((5, 6), (6, 7))), ("bij,bkj->bki", ((2, 3, 4), (2, 5, 4))),
+    ("bhij,bhjk->bihk", ((2, 3, 4, 5), (2, 3, 5, 6))),     ("ij,kl->ikjl", ((2, 3), (4, 5))),
+    ("i,j->ij", ((3,), (4,))), ("ij,ij->i", ((4, 5), (4, 5))), ("ijk,jkl->il", ((2, 3, 4), (3, 4, 5)))])
 def test_einsum(how: str, shapes: Any) -> None:
     a, b = arrays(*shapes)
     x, y = ad.constant(a), ad.constant(b)
@@ -182,7 +183,8 @@ def test_batch_axes_become_rows() -> None:
 def test_what_a_blas_cannot_read_is_copied() -> None:
     (x, y) = arrays((6, 8), (4, 3))
     t, s = ad.constant(x), ad.constant(y)
-    for view, a in ((t[:, ::2], x[:, ::2]), (t[::-1, :4], x[::-1, :4]), (ad.broadcast_to(s[0, 0], (6, 4)), np.full((6, 4), y[0, 0]))):
+    one = ad.broadcast_to(s[0, 0], (6, 4)), np.full((6, 4), y[0, 0])
+    for view, a in ((t[:, ::2], x[:, ::2]), (t[::-1, :4], x[::-1, :4]), one):
         got = (view @ s).numpy()
         agrees(got, *exact(a, y), 4, np.float32)
     assert layout(3, 4, 8, 2) is None
@@ -204,7 +206,8 @@ def test_not_a_number_and_infinity_spread(size: tuple[int, int, int]) -> None:
             product = np.float32(factor) * (a.astype(np.float64) @ b.astype(np.float64))
             for got, want in ((tw + rate * (ta @ tb), w + product), (rate * (ta @ tb), product)):
                 np.testing.assert_allclose(got.numpy(), want, rtol=1e-3, atol=1e-3)
-    assert np.array_equal((tw + ad.constant(np.float32(0.0)) * (ad.constant(arrays((m, k))[0]) @ ad.constant(arrays((k, n))[0]))).numpy(), w)
+    ta, tb = (ad.constant(x) for x in arrays((m, k), (k, n)))
+    assert np.array_equal((tw + ad.constant(np.float32(0.0)) * (ta @ tb)).numpy(), w)
 
 
 def test_long_sums_do_not_drift() -> None:

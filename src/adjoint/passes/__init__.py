@@ -7,6 +7,7 @@ from .._errors import AdjointError
 from ..plan.program import Instr, Program
 from .basic import drop_dead, drop_reads, merge_same, simplify
 from .expand import expand
+from .identity import pick_rows
 from .rewrites import repair_formulas
 
 PASSES: list[tuple[str, Callable[[Program], Program]]] = [
@@ -14,6 +15,7 @@ PASSES: list[tuple[str, Callable[[Program], Program]]] = [
     ("merge equal operations", merge_same),
     ("simplify", simplify),
     ("repair formulas", repair_formulas),
+    ("pick rows of products", pick_rows),
     ("drop dead operations", drop_dead),
 ]
 FOR_LOOPS: list[tuple[str, Callable[[Program], Program]]] = [

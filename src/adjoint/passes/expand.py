@@ -8,9 +8,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 from .._batch import argument, tracing
-from .._graph import Op, Spec
-from .._scalar import NAMES
+from .._dtypes import float32
+from .._graph import Op, Spec, spec
+from .._scalar import HALVES, NAMES
+from .._trace import record
 from ..plan.program import Instr, Program, extract
+from ..primitives.convert import cast
 from ..primitives.creation import FULL
 
 
@@ -46,10 +49,18 @@ def expand(program: Program) -> Program:
 def expansion(op: Op, specs: tuple[Spec, ...]) -> Program | None:
     """What ``op`` is in simpler operations on inputs of these specs, expanded in turn; None where it stays as it is."""
     assert op.prim.expand is not None
-    if any(s.dtype.name not in NAMES or s.size == 0 for s in specs):
+    if any(s.dtype.name not in NAMES and s.dtype.name not in HALVES or s.size == 0 for s in specs):
+        return None
+    whole = tuple([spec(s.shape, float32) if s.dtype.name in HALVES else s for s in specs])
+    if whole != specs and expansion(op, whole) is None:
         return None
     with tracing() as scratch:
-        out = op.prim.expand(*[argument(scratch, s) for s in specs], **op.params)
+        xs = [argument(scratch, s) for s in specs]
+        if whole == specs:
+            out = op.prim.expand(*xs, **op.params)
+        else:                                            # narrow floats by way of float32
+            want = op.prim.infer(*specs, **op.params)
+            out = cast(record(op, *[cast(x, s.dtype) for x, s in zip(xs, whole)]), want.dtype)
         outs = out if out.__class__ is tuple else (out,)
         if out is None or any(t._spec.size == 0 for t in outs):
             return None

@@ -45,9 +45,14 @@ def user_line(depth: int = 2) -> tuple[Any, int]:
     return code, frame.f_lasti
 
 
-def note(trace: Trace, node: Node, depth: int = 3) -> None:
+def note(trace: Trace, node: Node) -> None:
     """Note the user's line for ``node``: at the node itself, or in the trace where the node has another."""
-    code, off = user_line(depth)
+    frame: Any = _getframe(2)
+    code = frame.f_code
+    while _OWN[code.co_filename] and frame.f_back is not None:
+        frame = frame.f_back
+        code = frame.f_code
+    off = frame.f_lasti
     if node.code is None:
         node.off, node.code = off, code
     elif node.code is not code or node.off != off:

@@ -1,8 +1,6 @@
 """Settling: pending graph -> passes -> plan -> engine -> values."""
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
@@ -12,10 +10,9 @@ from ._config import config
 from ._errors import AdjointError, TraceError
 from ._plan import Plan, engines, plan_for, watching
 from ._tensor import Tensor, wrap
-from ._trace import ELSEWHERE, Trace, hooks, line_of, live, local, remember, taped, user_line
+from ._trace import _BASE, ELSEWHERE, Trace, _count, hooks, line_of, local, remember, taped, user_line
 
 _ndarray = np.ndarray
-_count: Callable[[Any], int] = getattr(sys, "getrefcount", lambda t: 9)
 
 
 def _array(value: Any) -> Any:
@@ -29,11 +26,17 @@ def _array(value: Any) -> Any:
 
 def settle(trace: Trace) -> None:
     """Compute what is pending in this thread's trace and still wanted, and start a new one."""
-    pending = live(trace.handles)                  # a pending tensor that only we refer to is nobody's
-    wanted = tuple([t._idx for t in pending])
+    pending: list[Any] = []
+    places: list[int] = []
+    for t in trace.handles:
+        if _count(t) > _BASE:                            # a pending tensor that only we refer to is nobody's
+            pending.append(t)
+            places.append(t._idx)
+    wanted = tuple(places)
     wanting: list[Any] = []
-    for tape in trace.tapes:
-        if tape._recording or _count(tape) > 3:          # somebody else refers to it
+    open_tapes = bool(trace.tapes)
+    if open_tapes:
+        for tape in [t for t in trace.tapes if _count(t) > _BASE or t._recording]:
             if tape._done is None:
                 wanting.append(tape)
             elif tape._gone is None:
@@ -105,8 +108,9 @@ def settle(trace: Trace) -> None:
         local.trace = fresh = Trace(False, trace.fast)
         if hooks.check is not None:
             fresh.note_lines(True)
-        for tape in local.tapes:
-            tape._continue_in(trace, fresh)
+        if open_tapes:
+            for tape in local.tapes:
+                tape._continue_in(trace, fresh)
     if lost is not None:
         raise lost
 
@@ -134,6 +138,10 @@ def evaluate(t: Tensor) -> Any:
     trace = t._trace
     if trace is None or t._value is not None:
         return t._value
+    if trace is local.trace and not trace.scratch:
+        settle(trace)
+        if t._value is not None:
+            return t._value
     if trace.scratch:
         where = user_line()
         raise TraceError(
@@ -142,11 +150,7 @@ def evaluate(t: Tensor) -> Any:
             f"one can't be traced. Use ad.where for a choice, or call the function without the decorator")
     if t._idx in trace.failures:
         raise trace.failures[t._idx]
-    if trace is local.trace:
-        settle(trace)
-        if t._idx in trace.failures:
-            raise trace.failures[t._idx]
-    else:                                                # another thread's: computed without touching its trace
+    if not trace.closed:                                 # another thread's: computed without touching its trace
         node, inputs = trace.node, list(trace.inputs)
         value = _array(plan_for(node, (t._idx,)).run(inputs)[0])
         if t._value is None:
@@ -166,7 +170,10 @@ def evaluate_all(*values: Any) -> None:
     <ad.Tensor: shape=(), dtype=float32, numpy=6.0>
     """
     for v in values:
-        if hasattr(v, "_look"):
+        if v.__class__ is Tensor:
+            if v._value is None:
+                evaluate(v)
+        elif hasattr(v, "_look"):
             v._look()
         elif isinstance(v, dict):
             evaluate_all(*v.values())

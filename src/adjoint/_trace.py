@@ -164,8 +164,10 @@ class _Hooks:
     stack: Callable[..., Any]
     pull_back: Callable[..., list[Any]]                  # (rule, g, xs): the cotangents of xs through what rule(*xs) records
     inspector: Callable[[], Any]                         # the module that explains, loaded when asked
-    check: Callable[[Trace, Any], tuple[list[Any], BaseException | None]] | None = None   # runs a plan looking for NaN
-    lost: tuple[Any, ...] | None = None                  # weakly: tape, target and sources of the last gradient with a None
+
+    def __init__(self) -> None:
+        self.check: Callable[[Trace, Any], tuple[list[Any], BaseException | None]] | None = None   # runs a plan, looking for NaN
+        self.lost: tuple[Any, ...] | None = None         # weakly: tape, target and sources of the last gradient with a None
 
     @staticmethod
     def guard_numpy(value: Any) -> None:
@@ -401,12 +403,19 @@ def undo(trace: Trace, back_to: Node, given: int) -> None:
 
 def live(handles: list[Any]) -> list[Any]:
     """The handles that something outside the list refers to."""
-    return [t for t in handles if _count(t) > _BASE]
+    found = []
+    for t in handles:
+        if _count(t) > _BASE:
+            found.append(t)
+    return found
 
 
 def _counts(handles: list[Any]) -> list[int]:
     """What ``live`` sees: written the same way, since the loop's own references count too."""
-    return [_count(t) for t in handles]
+    found = []
+    for t in handles:
+        found.append(_count(t))
+    return found
 
 
 _count: Callable[[Any], int] = getattr(sys, "getrefcount", lambda t: 1)

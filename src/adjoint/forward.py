@@ -94,7 +94,7 @@ class ForwardAccumulator:
 
     def __exit__(self, *_: object) -> None:
         if self._tape._recording:
-            self._tape._stop()
+            self._tape.__exit__()
         if local.tapes:                                  # tangents asked for later still belong to what records now
             with self._aside():
                 _derive.push_through(self._tape._spans(), self._tans, self._done)

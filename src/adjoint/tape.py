@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 from weakref import ref
@@ -10,11 +11,15 @@ from . import _batch, _derive, _nest
 from ._config import config
 from ._errors import DtypeError, ShapeError, TapeError, complain
 from ._graph import NOTHING, spec
+from ._lines import _OWN, line_of, remember, user_line
 from ._sparse import IndexedSlices, as_result
 from ._tensor import Tensor, Value, Variable
-from ._trace import Trace, handle, hooks, jump, line_of, local, place, remember, tensor_at, user_line
+from ._trace import Trace, hooks, local, place, tensor_at
 from .primitives.convert import convert
 from .primitives.creation import ones_of, zeros_of
+
+_new: Any = object.__new__
+_getframe = sys._getframe
 
 
 class UnconnectedGradients:
@@ -22,6 +27,9 @@ class UnconnectedGradients:
 
     NONE = "none"
     ZERO = "zero"
+
+
+_NONE = UnconnectedGradients.NONE
 
 
 class GradientTape:
@@ -53,7 +61,7 @@ class GradientTape:
         self._variables = watch_accessed_variables
         self._segments: list[Any] = []                   # [trace, start, stop or None], in order
         self._watched: list[tuple[Any, int]] = []
-        self._looks: list[Any] = []                      # values that left for NumPy or Python while it recorded
+        self._looks: Any = ()                            # values that left for NumPy or Python while it recorded
         self._done: tuple[Any, int] | None = None        # the line that used it up
         self._gone: tuple[Any, Any] | None = None        # what it had recorded then, without values
         self._recording = False
@@ -71,7 +79,7 @@ class GradientTape:
             if (trace.assigned or trace.node.end > 512) and not trace.scratch:
                 hooks.settle(trace)
                 trace = local.trace
-            if trace.where is None and config.lines:
+            if config.lines and trace.where is None:
                 trace.note_lines(True)
         self._segments.append([trace, trace.node.end, None])
         trace.tapes.append(self)
@@ -80,14 +88,8 @@ class GradientTape:
         return self
 
     def __exit__(self, kind: Any = None, error: Any = None, where: Any = None) -> None:
-        if self._recording:
-            self._stop()
-
-    def _start(self, trace: Trace) -> None:
-        self._segments.append([trace, trace.node.end, None])
-        trace.tapes.append(self)
-
-    def _stop(self) -> None:
+        if not self._recording:
+            return
         tapes = local.tapes
         if tapes and tapes[-1] is self:
             tapes.pop()
@@ -97,11 +99,15 @@ class GradientTape:
             raise TapeError("GradientTape: a tape belongs to the thread that opened it; close it there")
         self._recording = False
         segment = self._segments[-1]
-        segment[2] = segment[0].node.end
-        if not tapes and hooks.check is None:
-            trace = local.trace
-            if trace.where is not None:
-                trace.note_lines(False)
+        trace = segment[0]
+        segment[2] = at = trace.node.end
+        if not tapes and trace.where is not None and hooks.check is None:
+            trace.where = None
+            trace.noted.append(at)
+
+    def _start(self, trace: Trace) -> None:
+        self._segments.append([trace, trace.node.end, None])
+        trace.tapes.append(self)
 
     def _continue_in(self, old: Trace, new: Trace) -> None:
         """The thread's trace was settled while this tape is active."""
@@ -188,14 +194,14 @@ class GradientTape:
 
     def reset(self) -> None:
         """Forget everything recorded so far."""
-        self._segments, self._watched, self._done, self._gone, self._looks = [], [], None, None, []
+        self._segments, self._watched, self._done, self._gone, self._looks = [], [], None, None, ()
         self._cut = False
         if self._recording:
             self._start(local.trace)
 
     # -- gradients -----------------------------------------------------------------------------------------------------
     def gradient(self, target: Any, sources: Any, output_gradients: Any = None,
-                 unconnected_gradients: Any = UnconnectedGradients.NONE) -> Any:
+                 unconnected_gradients: Any = _NONE) -> Any:
         """The gradient of ``target`` with respect to ``sources``, in the structure of ``sources``.
 
         target                 tensor or a nest of tensors (their gradients add up)
@@ -207,29 +213,41 @@ class GradientTape:
         """
         if self._done is not None or self._recording or not self._segments:
             self._use("gradient")
-        line = user_line()
+        frame = _getframe(1)
+        code = frame.f_code
+        line = user_line() if _OWN[code.co_filename] else (code, frame.f_lasti)
         one = hasattr(sources, "_spec")
         flat: Any = (sources,) if one else sources if sources.__class__ is list else _nest.flatten(sources)
+        trace = local.trace
         result = None
-        if target.__class__ is Tensor and output_gradients is None:
-            result = self._replay(target, flat, line)
+        if output_gradients is None and target.__class__ is Tensor and target._trace is trace:
+            result = self._replay(trace, target, flat, line)
         if result is None:
             flat = _nest.flatten(flat)
             targets = _nest.flatten(target)
             cots = [None] * len(targets) if output_gradients is None else _nest.flatten(output_gradients)
             result = self._sweep(targets, flat, cots)
-        if local.tapes:
-            self._note(target, flat, result, line)
+            trace = local.trace
+        if trace.tapes and local.tapes:                  # noted, for explanations: what these are the derivatives of
+            trace.grads.append((
+                tuple([r._idx if r.__class__ is Tensor and r._trace is trace else None for r in result]),
+                target._idx if isinstance(target, Value) and target._trace is trace else None,
+                tuple([ref(s) for s in flat]), line))
         if not self._persistent:
-            self._spend(line)
-        if unconnected_gradients != UnconnectedGradients.NONE:
-            if unconnected_gradients != UnconnectedGradients.ZERO:
-                raise ValueError(complain("GradientTape.gradient", "unconnected_gradients", "'none' or 'zero'",
-                                          repr(unconnected_gradients)))
-            result = [zeros_of(s._spec) if r is None else r for r, s in zip(result, flat)]
+            self._use_up(line)
+        if unconnected_gradients is not _NONE:
+            result = self._filled(result, flat, unconnected_gradients)
         if one:
             return result[0]
         return result if flat is sources else _nest.pack(sources, result)
+
+    @staticmethod
+    def _filled(result: list[Any], sources: list[Any], unconnected: Any) -> list[Any]:
+        if unconnected == _NONE:
+            return result
+        if unconnected != UnconnectedGradients.ZERO:
+            raise ValueError(complain("GradientTape.gradient", "unconnected_gradients", "'none' or 'zero'", repr(unconnected)))
+        return [zeros_of(s._spec) if r is None else r for r, s in zip(result, sources)]
 
     def jacobian(self, target: Any, sources: Any, unconnected_gradients: Any = UnconnectedGradients.NONE,
                  parallel_iterations: Any = None, experimental_use_pfor: bool = True) -> Any:
@@ -251,12 +269,12 @@ class GradientTape:
         >>> tape.jacobian(y, x).tolist()
         [[2.0, 0.0], [0.0, 4.0]]
         """
-        self._check_unconnected("jacobian", unconnected_gradients)
+        if unconnected_gradients is not _NONE:
+            self._check_unconnected("jacobian", unconnected_gradients)
         self._use("jacobian")
         flat = [sources] if isinstance(sources, Value) else _nest.flatten(sources)
-        self._check("jacobian", target, flat)
-        found = _batch.jacobians(self._spans(), self._watched, self._variables, target, flat)
-        return self._finish("jacobian", sources, flat, found, unconnected_gradients, target._spec.shape)
+        found = self._jacobian("jacobian", target, flat, user_line())
+        return self._finish(sources, flat, found, unconnected_gradients, target._spec.shape)
 
     def batch_jacobian(self, target: Any, source: Any, unconnected_gradients: Any = UnconnectedGradients.NONE,
                        parallel_iterations: Any = None, experimental_use_pfor: bool = True) -> Any:
@@ -265,15 +283,34 @@ class GradientTape:
         The first axis of both counts examples, and the target of an example may depend on its own source only. Raises
         ShapeError when the first axes differ.
         """
-        self._check_unconnected("batch_jacobian", unconnected_gradients)
+        if unconnected_gradients is not _NONE:
+            self._check_unconnected("batch_jacobian", unconnected_gradients)
         self._use("batch_jacobian")
-        self._check("batch_jacobian", target, [source])
-        a, b = target._spec.shape, source._spec.shape
+        found = self._jacobian("batch_jacobian", target, [source], user_line())
+        return self._finish(source, [source], found, unconnected_gradients, target._spec.shape, 1)
+
+    def _jacobian(self, what: str, target: Any, sources: list[Any], line: Any) -> list[Any]:
+        trace, found = local.trace, None
+        if target.__class__ is Tensor and target._trace is trace:
+            found = self._replay(trace, target, sources, line, what)
+        if found is None:
+            found = self._derive(what, target, sources)
+        if not self._persistent:
+            self._use_up(line)
+        return found
+
+    def _derive(self, what: str, target: Any, sources: list[Any]) -> list[Any]:
+        """Derivatives of a structure that is new."""
+        if what == "gradient":
+            return self._sweep([target], sources, [None])
+        self._check(what, target, sources)
+        if what == "jacobian":
+            return _batch.jacobians(self._spans(), self._watched, self._variables, target, sources)
+        a, b = target._spec.shape, sources[0]._spec.shape
         if not a or not b or a[0] != b[0]:
             raise ShapeError(complain("GradientTape.batch_jacobian", "target and source", "of one batch (their first axes equal)",
                                       f"{a} and {b}"))
-        found = _batch.batch_jacobian(self._spans(), self._watched, self._variables, target, source)
-        return self._finish("batch_jacobian", source, [source], [found], unconnected_gradients, a, 1)
+        return [_batch.batch_jacobian(self._spans(), self._watched, self._variables, target, sources[0])]
 
     @staticmethod
     def _check_unconnected(what: str, value: Any) -> None:
@@ -288,10 +325,8 @@ class GradientTape:
                 raise DtypeError(complain(f"GradientTape.{what}", label, "floating or complex", t._spec.dtype.name,
                                           "an integer has no derivative; write 3.0 instead of 3, or cast it before the tape"))
 
-    def _finish(self, what: str, sources: Any, flat: list[Any], found: list[Any], unconnected: Any, shape: Any,
-                skip: int = 0) -> Any:
-        if not self._persistent:
-            self._spend(user_line())
+    @staticmethod
+    def _finish(sources: Any, flat: list[Any], found: list[Any], unconnected: Any, shape: Any, skip: int = 0) -> Any:
         if unconnected == UnconnectedGradients.ZERO:
             found = [zeros_of(spec(shape + s._spec.shape[skip:], s._spec.dtype)) if r is None else r
                      for r, s in zip(found, flat)]
@@ -306,18 +341,19 @@ class GradientTape:
         if self._recording:
             if not self._persistent:
                 self._cut = True
-                self._stop()
+                self.__exit__()
         elif not self._segments:
             raise TapeError(f"GradientTape.{what}: nothing was recorded; use the tape in a with block first")
 
-    def _spend(self, line: Any) -> None:
-        """Used up: nothing is held on to but the structure. A pending trace is let go of when it is settled."""
+    def _use_up(self, line: Any) -> None:
+        """A pending trace is let go of when it is settled."""
         self._done = line
         trace = self._segments[0][0]
-        if len(self._segments) > 1 or trace is not local.trace or trace.scratch:
+        if trace is not local.trace or len(self._segments) > 1 or trace.scratch:
             self._let_go()
 
     def _let_go(self) -> None:
+        """Hold on to nothing but the structure."""
         self._gone = self._record()
         self._segments, self._watched = [], []
 
@@ -341,36 +377,47 @@ class GradientTape:
         return ([(remember(trace), start, trace.node.end if stop is None else stop) for trace, start, stop in self._segments],
                 [(remember(trace), idx) for trace, idx in self._watched])
 
-    def _replay(self, target: Tensor, sources: Any, line: Any) -> list[Any] | None:
-        """Gradients of a structure that was differentiated before: the recorded derivative is walked in one step.
+    def _replay(self, trace: Trace, target: Tensor, sources: Any, line: Any,
+                what: str = "gradient") -> list[Any] | None:
+        """Gradients (or jacobians) of a structure that was differentiated before: the recorded derivative is walked in one step.
 
         None where that does not go: a record in several traces, assignments or custom gradients in it.
         """
-        trace = local.trace
-        if target._trace is not trace or trace.assigned or trace.closures:
+        if trace.assigned or trace.closures:
             return None
-        here = trace.node
-        spans: list[int] = []
-        for recorded, start, stop in self._segments:
-            if recorded is not trace:
-                return None
-            spans += start, here.end if stop is None else stop
+        here, segments = trace.node, self._segments
+        recorded, start, stop = segments[0]
+        if recorded is not trace:
+            return None
+        spans: Any = (start, here.end if stop is None else stop)
+        if len(segments) > 1:
+            for recorded, start, stop in segments[1:]:
+                if recorded is not trace:
+                    return None
+                spans += start, here.end if stop is None else stop
         try:
-            places = [s._idx if s._trace is trace else -1 for s in sources]
-        except AttributeError:
-            return None                                  # not a tensor: the careful way says so
-        if -1 in places:
-            return None                                  # not in this trace, or read before it was assigned
+            if len(sources) == 1:
+                s = sources[0]
+                places: Any = s._idx if s._trace is trace else trace.captures[id(s)]
+            else:
+                places = tuple([s._idx if s._trace is trace else trace.captures[id(s)] for s in sources])
+        except (AttributeError, KeyError):
+            return None                                  # no tensor, not in this trace, or read before it was assigned
         watched = self._watched
-        key = (target._idx, self._variables, *places, None, *spans, *[w for _, w in watched]) if watched else (
-            target._idx, self._variables, *places, None, *spans)
+        key = (target._idx, places, spans, self._variables, what, tuple([w for _, w in watched]) if watched else None)
         found = here.memo.get(key)
         if found is None:
-            found = self._derive_here(trace, target, sources, key)
+            found = self._derive_here(trace, target, sources, key, what)
             if found.__class__ is list:
                 return found  # type: ignore[no-any-return]
         else:
-            jump(trace, found[0], line)
+            node = found[0]
+            where = trace.where
+            if where is not None:
+                trace.noted += here.end, node.end
+                if node is not here:
+                    where[node.idx] = line
+            trace.node = node
             trace.pulls.append(found[3])
             if found[2]:
                 trace.inputs += found[2]
@@ -380,15 +427,19 @@ class GradientTape:
             if at is None:
                 result.append(None)
                 hooks.lost = _weakly(self, target, sources)
-            else:
-                t = handle(trace, at[0], at[1])
-                result.append(t if len(at) == 2 else IndexedSlices(t, tensor_at(trace, at[2]), at[3]))
+                continue
+            t = _new(Tensor)
+            t._trace = trace
+            t._idx, t._spec = at[:2]
+            t._value = None
+            trace.handles.append(t)
+            result.append(t if len(at) == 2 else IndexedSlices(t, tensor_at(trace, at[2]), at[3]))
         return result
 
-    def _derive_here(self, trace: Trace, target: Tensor, sources: Any, key: Any) -> Any:
+    def _derive_here(self, trace: Trace, target: Tensor, sources: Any, key: Any, what: str) -> Any:
         start, inputs, pulls = trace.node, len(trace.inputs), len(trace.pulls)
         known, trace.scalars = trace.scalars, NOTHING    # what is replayed does not know what was used before
-        result = self._sweep([target], sources, [None])
+        result = self._derive(what, target, sources)
         trace.scalars = known
         owners = trace.owners[inputs:]
         if local.trace is not trace or any(o is not None for o in owners) or any(
@@ -430,14 +481,6 @@ class GradientTape:
             return [as_result(r, s) for r, s in zip(found, sources)]
         finally:
             trace.pinned = pinned
-
-    @staticmethod
-    def _note(target: Any, sources: Any, result: list[Any], line: Any) -> None:
-        """A gradient taken while a tape records: what its results are the derivatives of, for explanations."""
-        trace = local.trace
-        places = tuple([r._idx if r.__class__ is Tensor and r._trace is trace else None for r in result])
-        at = target._idx if isinstance(target, Value) and target._trace is trace else None
-        trace.grads.append((places, at, tuple([ref(s) for s in sources]), line))
 
     # -- answers ---------------------------------------------------------------------------------------------------------
     def explain(self, target: Any, source: Any) -> Any:
@@ -535,7 +578,7 @@ def _looked(value: Any, how: str, out: Any) -> None:
     note = (ref(value), getattr(value, "_origin", None), how, user_line(3))
     for tape in local.tapes:
         if len(tape._looks) < 1000:
-            tape._looks.append((*note, len(tape._segments), local.trace.node.end))
+            tape._looks = (*tape._looks, (*note, len(tape._segments), local.trace.node.end))
 
 
 hooks.looked = _looked  # type: ignore[method-assign]

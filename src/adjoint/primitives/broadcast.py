@@ -50,7 +50,7 @@ def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 _LONG = np.dtype(np.longdouble if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else np.float64)
-_CLONG = np.dtype(np.clongdouble if _LONG != np.float64 else np.complex128)
+_CLONG = np.dtype(np.clongdouble if np.float64 != _LONG else np.complex128)
 
 
 def widest(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -158,7 +158,7 @@ def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> 
     [4.0, 6.0]
     """
     t = x if isinstance(x, Value) else convert(x)
-    if dtype is not None or t._spec.dtype in _SUMS_AS:
+    if dtype is not None or (t._spec.dtype.kind in "biu" and t._spec.dtype in _SUMS_AS):
         t = for_sums(t, dtype)
     return record(_sum_op(t._spec.ndim, axis_key(axis), keepdims), t)
 

@@ -20,6 +20,7 @@ from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, hooks, jump
 from ..primitives.convert import convert
 from ..primitives.sampling import Draw, next_draw
 from ..tape import _log_once
+from ._direct import direct
 
 __all__ = ["Function", "function"]
 
@@ -158,7 +159,7 @@ class Function:
         self.trace_count = 0
         self.input_signature = input_signature
         self._known: OrderedDict[Any, Traced] = OrderedDict()
-        self._fast: dict[Any, Traced] = {}               # by the specs, where all arguments are tensors
+        self._fast: dict[Any, Callable[[Any], Any]] = {}   # by the specs, where all arguments are tensors
         self._tracing: set[Any] = set()
         self._bound: dict[int, Any] = {}                 # id of an instance -> (reference, its own Function)
         self._parameters: inspect.Signature | None
@@ -197,9 +198,9 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
-            traced = self._fast.get(tuple([a._spec if a.__class__ is Tensor else None for a in args]))
-            if traced is not None:
-                return _call(traced, args)
+            call = self._fast.get(tuple([a._spec if a.__class__ is Tensor else None for a in args]) if args else ())
+            if call is not None:
+                return call(args)
         else:
             args, kwargs = self._in_order(args, kwargs)
         traced, tensors = self._find(args, kwargs)
@@ -245,7 +246,9 @@ class Function:
         if traced is None:
             traced = self._trace(key, slots, (args, kwargs))
         if not kwargs and self.input_signature is None and len(tensors) == len(args) == len(leaves):
-            self._fast[tuple([s.spec for s in slots])] = traced
+            key = tuple([s.spec for s in slots])
+            if traced.calls > 1:
+                self._fast[key] = direct(traced, functools.partial(_call, traced), _Constant) or functools.partial(_call, traced)
         return traced, tensors
 
     def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

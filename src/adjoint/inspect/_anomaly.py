@@ -8,7 +8,7 @@ import numpy as np
 
 from .._errors import AdjointError, AnomalyError, SettleError, TapeError, complain
 from .._graph import Node
-from .._plan import engines, sight
+from .._plan import engines
 from .._runtime import settle
 from .._trace import INPUT, LITERAL, READ, Trace, hooks, local
 from ..engines.numpy import _QUIET, _reset_errors, _set_errors, bound, last_uses
@@ -69,8 +69,10 @@ class Checked:
     program runs as the engine builds it otherwise.
     """
 
-    def __init__(self, program: Program, engine: str = "numpy") -> None:
-        self.program, self.engine, self.runs = program, engine, 0
+    def __init__(self, program: Program, plan: Any = None) -> None:
+        self.program = program
+        self.engine = "numpy" if plan is None else plan.engine
+        self.early = 1 if plan is None else 0 if plan.built else plan.at - 1 - plan.runs   # runs through the kernels to come
         specs = program.specs
         self.scalars = {v: specs[v].dtype.np.type for v, kind, _ in program.inputs if kind == "scalar"}
         used = {a for i in program.instrs for a in i.args}
@@ -84,8 +86,8 @@ class Checked:
     def run(self, inputs: list[Any]) -> tuple[list[Any], Finding | None]:
         """The outputs, and the first operation that made something not finite of finite inputs."""
         if self.at_once is None:
-            self.runs += 1
-            if self.runs < sight(self.program):
+            self.early -= 1
+            if self.early >= 0:
                 return self.run_carefully(inputs)
             p = self.program
             self.at_once = engines[self.engine](Program(p.inputs, p.instrs, self.telling + p.outputs, p.specs))
@@ -288,10 +290,11 @@ def _line(trace: Trace, idx: int) -> Line | None:
 # --------------------------------------------------------------------------------------------------------------- anomaly
 
 def _check(trace: Trace, plan: Any) -> tuple[list[Any], BaseException | None]:
+    plan = getattr(plan, "plan", plan)                   # a profile may stand before it
     key = ("checked", plan)
     checked = trace.node.memo.get(key)
     if checked is None:
-        checked = trace.node.keep(key, Checked(plan.program, plan.engine))
+        checked = trace.node.keep(key, Checked(plan.program, plan))
     values, finding = checked.run(trace.inputs)
     return values, None if finding is None else locate(finding, trace).error()
 

@@ -161,7 +161,7 @@ def compare(prim: Primitive, dtype: str) -> int:
         with np.errstate(all="ignore"):
             want = prim.kernel(*arrays, **params)
         fine = ~np.any([np.broadcast_to(r, out.shape) for r in refused], axis=0) if refused else True
-        rtol, atol = (5e-7, 0.0) if np.asarray(want).dtype == np.float32 else (2e-15, 5e-17)   # near roots float64 has no more
+        rtol, atol = (5e-7, 0.0) if np.asarray(want).dtype == np.float32 else (2e-15, 1.5e-16)   # near roots float64 has no more
         np.testing.assert_allclose(np.where(fine, got, 0), np.where(fine, want, 0), rtol, atol, err_msg=f"{prim.name} {params}")
         checked += 1
     return checked

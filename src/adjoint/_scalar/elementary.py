@@ -269,7 +269,7 @@ class Elementary(Exponential):
             return s.select(b.eq(0.0), 0.0, b * s._powers(a, b - 1.0, s._narrow_power)).to("f32")
         p = s._powers(a, b, s._narrow_power)
         at_zero = s.select(b < 0.0, x.to("f64").of(-_INF), 0.0)
-        return s.select(a.eq(0.0), at_zero, s.select(p.eq(0.0), 0.0, p * s.narrow_log(a))).to("f32")
+        return s.select(a.eq(0.0), at_zero, s.select(abs(p) < 1e-304, 0.0, p * s.narrow_log(a))).to("f32")
 
     def exp2_slope(s, x: Expr, c: float) -> Expr | None:
         """c 2**x."""

@@ -1,13 +1,13 @@
 """The scalar vocabulary with the functions that lowering rules use."""
 from __future__ import annotations
 
-from .elementary import Elementary
+from .further import Further
 from .vocabulary import BITS, HALVES, NAMES, Expr
 
 _INF = float("inf")
 
 
-class Functions(Elementary):
+class Functions(Further):
     """The vocabulary with the functions that lowering rules use."""
 
     # ---------------------------------------------------------------------------------------------- powers, products

@@ -90,18 +90,19 @@ HARD_TANH = _bent("hard_tanh", lambda x: np.minimum(np.maximum(x, x.dtype.type(-
                   doc="x clipped to [-1, 1].")
 HARD_SIGMOID = _bent("hard_sigmoid", wide(lambda x: (np.clip(x, -3.0, 3.0) + 3.0) / 6.0),
                      lambda: (-3.0, 3.0, 0.0, 1.0 / 6.0, 0.0), params={},
-                     oracle=lambda x: np.clip(x / 6 + 0.5, 0, 1), doc="relu6(x + 3) / 6.")
+                     lower=lambda s, x: s.hard_sigmoid(x), oracle=lambda x: np.clip(x / 6 + 0.5, 0, 1), doc="relu6(x + 3) / 6.")
 LEAKY = _bent("leaky_relu", wide(lambda x, slope: np.where(x > 0, x, slope * x)),
               lambda slope: (0.0, _INF, slope, 1.0, 1.0), params={"slope": 0.2},
+              lower=lambda s, x, slope: s.select(x > 0.0, x, s.scaled(x, slope)),
               oracle=lambda x, slope: np.where(x > 0, x, slope * x), doc="x where positive, else slope x.")
 SOFT_SHRINK = _bent(
     "soft_shrink", wide(lambda x, width: np.where(np.abs(x) > width, x - np.copysign(width, x), 0.0 * np.sign(x))),
-    lambda width: (-width, width, 1.0, 0.0, 1.0), params={"width": 0.5},
+    lambda width: (-width, width, 1.0, 0.0, 1.0), params={"width": 0.5}, lower=lambda s, x, width: s.soft_shrink(x, width=width),
     oracle=lambda x, width: np.sign(x) * np.maximum(np.abs(x) - width, 0), doc="x moved towards 0 by width.")
 
 
 def _select(name: str, keep: Any, doc: str, params: dict[str, Any]) -> Primitive:
-    """x where ``keep(x, ...)``, else a constant; linear with slope 1 where kept."""
+    """x where ``keep(x, ...)``, else a constant; linear with slope 1 where kept. ``keep`` serves lowerings as well."""
 
     def kernel(x: Any, **p: Any) -> Any:
         return np.where(keep(x, **p), x, np.asarray(p.get("otherwise", 0.0)).astype(x.dtype))
@@ -110,15 +111,17 @@ def _select(name: str, keep: Any, doc: str, params: dict[str, Any]) -> Primitive
         f"{name}_gate", elementwise_infer(f"{name}_gate", ("f", "f"), "same"),
         lambda t, x, **p: np.where(keep(x, **p), t, t.dtype.type(0)),
         partials=lambda y, t, x, **p: (lambda u: record(pick.op(**p), u, x), None), elementwise=True,
+        lower=lambda s, t, x, **p: s.select(keep(x, **p), t, 0.0),
         cases=(lambda rng: ((rng.normal(size=(3, 4)), rng.uniform(-3.0, 3.0, size=(3, 4))), dict(params)),),
         doc=f"t where {name} keeps x, else 0.")
     return Primitive(
         name, elementwise_infer(name, ("f",), "same"), kernel, elementwise=True,
+        lower=lambda s, x, **p: s.select(keep(x, **p), x, p.get("otherwise", 0.0)),
         partials=lambda y, x, **p: (lambda t: record(pick.op(**p), t, x),),
         cases=(lambda rng: ((rng.uniform(-3.0, 3.0, size=(3, 4)),), dict(params)),), doc=doc)
 
 
-HARD_SHRINK = _select("hard_shrink", lambda x, width: ~(np.abs(x) <= width), "x where |x| > width, else 0.",
+HARD_SHRINK = _select("hard_shrink", lambda x, width: ~(abs(x) <= width), "x where |x| > width, else 0.",
                       {"width": 0.5})
 THRESHOLD = _select("threshold", lambda x, limit, otherwise: ~(x <= limit), "x where x > limit, else a constant.",
                     {"limit": 0.5, "otherwise": -1.0})
@@ -142,9 +145,10 @@ def _celu_kernel(x: Any, n: int, alpha: float) -> Any:
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
-ELU = curve("elu", _elu_kernel, params={"alpha": 1.3}, oracle=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x)),
+ELU = curve("elu", _elu_kernel, params={"alpha": 1.3}, lower=lambda s, x, n, alpha: s.elu(x, n, alpha),
+            oracle=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x)),
             doc="x where positive, else alpha (exp(x) - 1).")
-CELU = curve("celu", _celu_kernel, params={"alpha": 2.0},
+CELU = curve("celu", _celu_kernel, params={"alpha": 2.0}, lower=lambda s, x, n, alpha: s.elu(x, n, alpha, alpha),
              oracle=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x / alpha)),
              doc="x where positive, else alpha (exp(x / alpha) - 1).")
 
@@ -156,7 +160,8 @@ def _selu_kernel(x: Any, n: int) -> Any:
     return np.where(x > 0, SELU_SCALE if n == 1 else 0.0, SELU_SCALE * SELU_ALPHA * np.exp(low))
 
 
-selu = curve("selu", _selu_kernel, oracle=lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(x)),
+selu = curve("selu", _selu_kernel, lower=lambda s, x, n: s.selu(x, n),
+             oracle=lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(x)),
              doc="""The self-normalizing elu, 1.0507 (x where positive, else 1.6733 (exp(x) - 1)).
              Klambauer et al., arXiv:1706.02515.""")
 
@@ -334,7 +339,7 @@ def _mish_kernel(x: Any, n: int) -> Any:
     return factorial(n) * (t[n - 1] + c * t[n])
 
 
-mish = curve("mish", rooted("mish", _mish_kernel), narrow=_mish_kernel,
+mish = curve("mish", rooted("mish", _mish_kernel), narrow=_mish_kernel, lower=lambda s, x, n: s.mish(x, order=n),
              oracle=lambda x: x * np.tanh(np.logaddexp(x, 0)), domain=((-6.0, 6.0),),
              doc="x tanh(softplus(x)). Misra, arXiv:1908.08681.")
 
@@ -352,7 +357,8 @@ def _softsign_kernel(x: Any, n: int) -> Any:
     return r
 
 
-softsign = curve("softsign", _softsign_kernel, oracle=lambda x: x / (1 + np.abs(x)), doc="x / (1 + |x|).")
+softsign = curve("softsign", _softsign_kernel, lower=lambda s, x, n: s.softsign(x, n), oracle=lambda x: x / (1 + np.abs(x)),
+                 doc="x / (1 + |x|).")
 
 _SHRINK_SERIES = (0.0, *(2.0 * k / factorial(2 * k + 1) for k in range(1, 17)))
 
@@ -369,7 +375,8 @@ def _tanhshrink_kernel(x: Any, n: int) -> Any:
     return -(2.0 ** (n + 1)) * sigmoid_kernel(2.0 * x, n)
 
 
-tanhshrink = curve("tanhshrink", _tanhshrink_kernel, oracle=lambda x: x - np.tanh(x),
+tanhshrink = curve("tanhshrink", _tanhshrink_kernel, lower=lambda s, x, n: s.tanhshrink(x, order=n),
+                   oracle=lambda x: x - np.tanh(x),
                    doc="x - tanh(x), from a series near 0; its derivative is tanh(x)^2.")
 
 
@@ -384,7 +391,7 @@ def _log_cosh_kernel(x: Any, n: int) -> Any:
     return 2.0 ** n * sigmoid_kernel(2.0 * x, n - 1)
 
 
-log_cosh = curve("log_cosh", _log_cosh_kernel, oracle=lambda x: np.log(np.cosh(x)),
+log_cosh = curve("log_cosh", _log_cosh_kernel, lower=lambda s, x, n: s.log_cosh(x, order=n), oracle=lambda x: np.log(np.cosh(x)),
                  doc="log(cosh(x)), as log1p(2 sinh(x/2)^2) near 0; its derivative is tanh(x).")
 
 
@@ -397,7 +404,8 @@ def _hard_silu_kernel(x: Any, n: int) -> Any:
     return np.where(inside, 1.0 / 3.0 if n == 2 else 0.0, 0.0)
 
 
-hard_silu = curve("hard_silu", _hard_silu_kernel, oracle=lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+hard_silu = curve("hard_silu", _hard_silu_kernel, lower=lambda s, x, n: s.hard_silu(x, order=n),
+                  oracle=lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
                   doc="x hard_sigmoid(x), also called hard_swish. Howard et al., arXiv:1905.02244.")
 
 
@@ -416,7 +424,7 @@ def _squareplus_kernel(x: Any, n: int, b: float) -> Any:
     return factorial(n - 2) * jet_power(w[: n - 1], -1.5, 0.5 * b * r * s)[n - 2]
 
 
-SQUAREPLUS = curve("squareplus", _squareplus_kernel, params={"b": 4.0},
+SQUAREPLUS = curve("squareplus", _squareplus_kernel, params={"b": 4.0}, lower=lambda s, x, n, b: s.squareplus(x, order=n, b=b),
                    oracle=lambda x, b: (x + np.sqrt(x * x + b)) / 2, doc="(x + sqrt(x^2 + b)) / 2.")
 
 

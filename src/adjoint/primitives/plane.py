@@ -43,7 +43,7 @@ def _direction_kernel(x: Any, y: Any) -> Any:
 _direction: Any = helper(
     "direction", 2, wide(_direction_kernel),
     lambda r, x, y: (_bent(x, y, 1.0, 0, 2, 2), _bent(x, y, -1.0, 1, 1, 2)),
-    oracle=lambda x, y: x / np.hypot(x, y), domain=((-3.0, 3.0), (0.3, 3.0)),
+    lower=lambda s, x, y: s.direction(x, y), oracle=lambda x, y: x / np.hypot(x, y), domain=((-3.0, 3.0), (0.3, 3.0)),
     doc="x / hypot(x, y), the cosine of the direction of (x, y), and 0 at the origin.")
 
 
@@ -86,6 +86,7 @@ def _plane_cases(*params: dict[str, Any]) -> Any:
 
 BENT: Primitive = Primitive(
     "hypot_slope", _plane_infer("hypot_slope"), wide(_bent_kernel), partials=_bent_partials, elementwise=True,
+    lower=lambda s, x, y, **p: s.hypot_slope(x, y, **p),
     oracle=lambda x, y, c, a, b, k: c * x ** a * y ** b / np.hypot(x, y) ** (a + b + k - 1),
     cases=_plane_cases({"c": 1.0, "a": 0, "b": 2, "k": 2}, {"c": -1.0, "a": 1, "b": 1, "k": 2},
                        {"c": 3.0, "a": 1, "b": 2, "k": 3}),
@@ -98,6 +99,7 @@ def _bent(x: Any, y: Any, c: float, a: int, b: int, k: int) -> Any:
 
 hypot: Any = elementwise(
     "hypot", 2, wide(np.hypot), lambda r, x, y: (_direction(x, y), _direction(y, x)), kinds="f", oracle="numpy.hypot",
+    lower=lambda s, x, y: s.hypot(x, y),
     doc=example("sqrt(x**2 + y**2) without overflow.", "float(ad.hypot(3.0, 4.0))", "5.0",
                 "Its derivatives at the origin are 0."))
 
@@ -132,6 +134,7 @@ def _turn_oracle(x: Any, y: Any, c: float, n: int, part: str) -> Any:
 
 TURN: Primitive = Primitive(
     "turn", _plane_infer("turn"), wide(_turn_kernel), partials=_turn_partials, elementwise=True, oracle=_turn_oracle,
+    lower=lambda s, x, y, **p: s.turn(x, y, **p),
     cases=_plane_cases({"c": 1.0, "n": 1, "part": "re"}, {"c": 1.0, "n": 1, "part": "im"}, {"c": -1.0, "n": 2, "part": "re"},
                        {"c": -1.0, "n": 2, "part": "im"}, {"c": 2.0, "n": 3, "part": "re"}),
     doc="c times the real or imaginary part of (x + i y)**-n, and 0 at the origin: the derivatives of the angle.")
@@ -143,7 +146,7 @@ def _turn(x: Any, y: Any, c: float, n: int, part: str) -> Any:
 
 atan2 = elementwise(
     "atan2", 2, wide(np.arctan2), lambda r, y, x: (_turn(x, y, 1.0, 1, "re"), _turn(x, y, 1.0, 1, "im")), kinds="f",
-    oracle="numpy.arctan2",
+    lower=lambda s, y, x: s.atan2(y, x), oracle="numpy.arctan2",
     doc=example("The angle of the point (y, x) as seen in the plane: atan2(y, x), in [-pi, pi].",
                 "round(float(ad.atan2(1.0, -1.0)), 4)", "2.3562", "Its derivatives at the origin are 0."))
 

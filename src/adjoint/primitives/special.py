@@ -110,7 +110,7 @@ def _logit_kernel(x: Any, n: int) -> Any:
 
 
 logit = curve(
-    "logit", _logit_kernel, domain=((0.05, 0.95),), oracle="scipy.special.logit",
+    "logit", _logit_kernel, lower=lambda s, x, n: s.logit(x, order=n), domain=((0.05, 0.95),), oracle="scipy.special.logit",
     doc="The inverse of the sigmoid, log(x / (1 - x)); NaN outside [0, 1], infinite at its ends.")
 
 
@@ -122,7 +122,7 @@ def _entr_kernel(x: Any, n: int) -> Any:
     return np.where(x >= 0, (-1) ** (n - 1) * factorial(n - 2) / (x + 0.0) ** (n - 1), np.nan)
 
 
-entr = curve("entr", _entr_kernel, domain=((0.1, 3.0),), oracle="scipy.special.entr",
+entr = curve("entr", _entr_kernel, lower=lambda s, x, n: s.entr(x, order=n), domain=((0.1, 3.0),), oracle="scipy.special.entr",
              doc="The entropy term -x log(x); 0 at 0, -inf below.")
 
 # ------------------------------------------------------------------------------------------------------ error functions
@@ -251,7 +251,8 @@ def normal_derivative(x: Any, n: int) -> Any:
     return gaussian(c, 1.0, horner(gauss_polynomial(n - 1, (_DENSITY,), 1.0), c))
 
 
-ndtr = curve("ndtr", lambda x, n: normal_derivative(x, n) if n else normal_cdf(x), oracle="scipy.special.ndtr",
+ndtr = curve("ndtr", lambda x, n: normal_derivative(x, n) if n else normal_cdf(x), lower=lambda s, x, n: s.ndtr(x, n),
+             oracle="scipy.special.ndtr",
              doc="The normal distribution function Phi(x) = erfc(-x / sqrt(2)) / 2.")
 
 

@@ -127,11 +127,11 @@ def _logistic_kernel(x: Any, y: Any) -> Any:
 _logistic: Any = helper(
     "logistic_difference", 2, wide(_logistic_kernel),
     lambda r, x, y: (multiply(r, _logistic(y, x)), negative(multiply(r, _logistic(y, x)))),
-    oracle=lambda x, y: 1 / (1 + np.exp(y - x)), doc="e**x / (e**x + e**y).")
+    lower=lambda s, x, y: s.logistic_difference(x, y), oracle=lambda x, y: 1 / (1 + np.exp(y - x)), doc="e**x / (e**x + e**y).")
 
 logaddexp = elementwise(
     "logaddexp", 2, wide(np.logaddexp), lambda r, x, y: (_logistic(x, y), _logistic(y, x)), kinds="f",
-    oracle="numpy.logaddexp",
+    lower=lambda s, x, y: s.logaddexp(x, y), oracle="numpy.logaddexp",
     doc=example("log(e**x + e**y).", "round(float(ad.logaddexp(1000.0, 1000.0)), 4)", "1000.6932"))
 
 # --------------------------------------------------------------------------------------------------------------- roots
@@ -158,9 +158,10 @@ def _cbrt_slope_kernel(x: Any) -> Any:
 
 _cbrt_slope: Any = helper(
     "cbrt_slope", 1, wide(_cbrt_slope_kernel), lambda r, x: (multiply(r / x, -2 / 3),), domain=_POSITIVE,
-    oracle=lambda x: np.cbrt(x) / (3 * x), doc="The slope of the cube root, x**(-2/3) / 3.")
+    lower=lambda s, x: s.cbrt_slope(x), oracle=lambda x: np.cbrt(x) / (3 * x), doc="The slope of the cube root, x**(-2/3) / 3.")
 cbrt = elementwise(
-    "cbrt", 1, wide(_cbrt), lambda r, x: (_cbrt_slope(x),), kinds="f", oracle="numpy.cbrt", domain=_POSITIVE,
+    "cbrt", 1, wide(_cbrt), lambda r, x: (_cbrt_slope(x),), kinds="f", lower=lambda s, x: s.cbrt(x), oracle="numpy.cbrt",
+    domain=_POSITIVE,
     doc=example("The real cube root of x.", "round(float(ad.cbrt(-8.0)), 4)", "-2.0", "Its derivative at 0 is inf."))
 
 # ---------------------------------------------------------------------------------------------------------- the power
@@ -422,6 +423,7 @@ def _root_infer(x: Spec, form: str, n: int, m: int) -> Spec:
 
 ROOT_POWER = Primitive(
     "root_power", _root_infer, wide(_root_kernel, partial(_root_kernel, careful=True)), partials=_root_partials,
+    lower=lambda s, x, **p: s.root_power(x, **p),
     elementwise=True, oracle=_root_oracle,
     cases=(lambda rng: ((rng.uniform(-0.9, 0.9, (2, 3)),), {"form": "circle", "n": 1, "m": 0}),
            lambda rng: ((rng.uniform(-0.9, 0.9, (2, 3)),), {"form": "circle", "n": 3, "m": 1}),
@@ -442,22 +444,28 @@ def _root(x: Any, form: str, n: int, m: int = 0) -> Any:
 
 
 asin = elementwise(
-    "asin", 1, wide(np.arcsin), lambda r, x: (_root(x, "circle", 1),), oracle="mpmath.asin", domain=_UNIT,
+    "asin", 1, wide(np.arcsin), lambda r, x: (_root(x, "circle", 1),),
+    lower=lambda s, x: s.asin(x), oracle="mpmath.asin", domain=_UNIT,
     doc=example("The inverse sine of x, in [-pi/2, pi/2].", "round(float(ad.asin(0.5)), 4)", "0.5236"))
 acos = elementwise(
-    "acos", 1, wide(np.arccos), lambda r, x: (negative(_root(x, "circle", 1)),), oracle="mpmath.acos", domain=_UNIT,
+    "acos", 1, wide(np.arccos), lambda r, x: (negative(_root(x, "circle", 1)),),
+    lower=lambda s, x: s.acos(x), oracle="mpmath.acos", domain=_UNIT,
     doc=example("The inverse cosine of x, in [0, pi].", "round(float(ad.acos(0.5)), 4)", "1.0472"))
 atan = elementwise(
-    "atan", 1, wide(np.arctan), lambda r, x: (_root(x, "line", 2),), oracle="mpmath.atan",
+    "atan", 1, wide(np.arctan), lambda r, x: (_root(x, "line", 2),),
+    lower=lambda s, x: s.atan(x), oracle="mpmath.atan",
     doc=example("The inverse tangent of x, in [-pi/2, pi/2].", "round(float(ad.atan(0.5)), 4)", "0.4636"))
 asinh = elementwise(
-    "asinh", 1, wide(np.arcsinh), lambda r, x: (_root(x, "line", 1),), oracle="mpmath.asinh",
+    "asinh", 1, wide(np.arcsinh), lambda r, x: (_root(x, "line", 1),),
+    lower=lambda s, x: s.asinh(x), oracle="mpmath.asinh",
     doc=example("The inverse hyperbolic sine of x.", "round(float(ad.asinh(0.5)), 4)", "0.4812"))
 acosh = elementwise(
-    "acosh", 1, wide(np.arccosh), lambda r, x: (_root(x, "hyperbola", 1),), oracle="mpmath.acosh", domain=((1.1, 3.0),),
+    "acosh", 1, wide(np.arccosh), lambda r, x: (_root(x, "hyperbola", 1),),
+    lower=lambda s, x: s.acosh(x), oracle="mpmath.acosh", domain=((1.1, 3.0),),
     doc=example("The inverse hyperbolic cosine of x.", "round(float(ad.acosh(2.0)), 4)", "1.317"))
 atanh = elementwise(
-    "atanh", 1, wide(np.arctanh), lambda r, x: (_root(x, "circle", 2),), oracle="mpmath.atanh", domain=_UNIT,
+    "atanh", 1, wide(np.arctanh), lambda r, x: (_root(x, "circle", 2),),
+    lower=lambda s, x: s.atanh(x), oracle="mpmath.atanh", domain=_UNIT,
     doc=example("The inverse hyperbolic tangent of x.", "round(float(ad.atanh(0.5)), 4)", "0.5493"))
 
 # ---------------------------------------------------------------------------------------------------------- hyperbolic
@@ -510,12 +518,14 @@ xdivy: Any = elementwise(
 _log_beside = helper(
     "log_beside", 2, wide(lambda x, y: np.where((x == 0) & (y == 0), 0, np.log(y))),
     lambda r, x, y: (None, lambda t: xdivy(where(_both_zero(x, y), 0, t), y)), kinds="fc", domain=_BOTH_POSITIVE,
+    lower=lambda s, x, y: s.select(x.eq(0.0) & y.eq(0.0), 0.0, s.log(y)),
     oracle=lambda x, y: np.log(y) + 0 * x, doc="log(y), and 0 where x and y are 0: the slope of xlogy in x.")
 
 _log1p_beside = helper(
     "log1p_beside", 2, wide(lambda x, y: np.where((x == 0) & (y == -1), 0, np.log1p(y))),
     lambda r, x, y: (None, lambda t: xdivy(where(_both_zero(x, add(y, 1)), 0, t), add(y, 1))), kinds="fc",
     domain=_BOTH_POSITIVE, oracle=lambda x, y: np.log1p(y) + 0 * x,
+    lower=lambda s, x, y: s.select(x.eq(0.0) & y.eq(-1.0), 0.0, s.log1p(y)),
     doc="log1p(y), and 0 where x is 0 and y is -1: the slope of xlog1py in x.")
 
 xlogy = elementwise(
@@ -527,6 +537,7 @@ xlogy = elementwise(
 xlog1py = elementwise(
     "xlog1py", 2, wide(lambda x, y: _at_zero(x, x * np.log1p(y))),
     lambda r, x, y: (_log1p_beside(x, y), xdivy(x, add(y, 1))), oracle=lambda x, y: x * np.log1p(y),
+    lower=lambda s, x, y: s.xlog1py(x, y),
     domain=_BOTH_POSITIVE,
     doc=example("x * log(1 + y), and 0 where x is 0, whatever y is.", "float(ad.xlog1py(0.0, -1.0))", "0.0",
                 "Derivatives: log(1 + y) and x / (1 + y); where x is 0 and y is -1 they are 0."))

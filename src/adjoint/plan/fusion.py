@@ -7,6 +7,7 @@ written to a buffer of one row. Everything else is a step: a call of the NumPy k
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -363,41 +364,49 @@ class _Arranger:
         unit, specs, out = self.unit, self.specs, instr.outs[0]
         reduction = instr.op.prim.name in REDUCTIONS
         space = space_of(instr, specs)
+        if all(n == 1 for n in space):
+            self._place_number(instr)
+            return
         reads = [(a, self._access(a, space)) for a in instr.args if a not in self.constants]
-        single = all(n == 1 for n in space)
-        need = 0
-        for _, access in reads:
-            b = access.base
-            if b in unit.made:
-                stage = unit.stages[unit.made[b]]
-                inside = stage.__class__ is (Loop if single else Nest) and b not in self.whole
-                need = max(need, unit.made[b] + (not inside))
+        need = self._after([access.base for _, access in reads], Nest)
         target = None
         if reduction:
             axes = instr.op.params["axes"]
             kept = contiguous(tuple([1 if k in axes else n for k, n in enumerate(space)]))
             target = Access(out, space, kept, 0)
         stages = unit.stages
-        for q in (0, *range(max(need, 1, len(stages) - _LOOK_BACK), len(stages))) if not need else range(
-                max(need, len(stages) - _LOOK_BACK), len(stages)):
+        for q in range(max(need, len(stages) - _LOOK_BACK), len(stages)):
             stage = stages[q]
-            if single and stage.__class__ is Loop:
-                stage.instrs.append(instr)
-                unit.made[out] = q
+            if stage.__class__ is Nest and self._join(q, stage, instr, space, reads, target):
                 return
-            if not single and stage.__class__ is Nest and self._join(q, stage, instr, space, reads, target):
-                return
-        if single:
-            loop = Loop(())
-            loop.instrs.append(instr)
-            stages.append(loop)
-            unit.made[out] = len(stages) - 1
-            return
         nest = Nest()
         nest.choices = set(prefixes(space))
         nest.loops.append(Loop(tuple([n for n in space if n != 1])))
         stages.append(nest)
         self._put(len(stages) - 1, nest, 0, instr, reads, target)
+
+    def _place_number(self, instr: Instr) -> None:
+        """Put an operation on single numbers into straight-line code."""
+        unit, views = self.unit, self.unit.views
+        need, stages = self._after([views[a].base if a in views else a for a in instr.args], Loop), unit.stages
+        at = need
+        if need:                                         # the first stage is one of straight-line code
+            at = max(need, len(stages) - _LOOK_BACK)
+            while at < len(stages) and stages[at].__class__ is not Loop:
+                at += 1
+            if at == len(stages):
+                stages.append(Loop(()))
+        stages[at].instrs.append(instr)
+        unit.made[instr.outs[0]] = at
+
+    def _after(self, bases: Iterable[int], kind: type) -> int:
+        """The first stage that may read these, if it is of this kind."""
+        unit, need = self.unit, 0
+        for b in bases:
+            q = unit.made.get(b)
+            if q is not None and q >= need:
+                need = q + (unit.stages[q].__class__ is not kind or b in self.whole)
+        return need
 
     def _put(self, q: int, nest: Nest, k: int, instr: Instr, reads: list[tuple[int, Access]], target: Access | None) -> None:
         out, loop = instr.outs[0], nest.loops[k]

@@ -17,6 +17,7 @@ from .program import Instr
 _PERIOD = 512                                            # operations of the longest body that is looked for
 _COUNT = 4                                               # iterations of the shortest loop
 _WORTH = 48                                              # operations that a loop has to save
+_MANY = 64                                               # iterations of a loop that need not lie in a longer one
 _WORK = 8_000_000                                        # comparisons
 _TRIES = 4096
 _SHORT = 128                                             # operations of bodies whose first iteration may be left out
@@ -67,19 +68,23 @@ class Rolled:
         n = len(instrs)
         self.outside: list[int] = []
         kinds: dict[Any, int] = {}
-        order = np.empty(n, np.int32)
-        width = max([len(i.args) for i in instrs], default=1)
-        args = self.args = np.full((n, max(width, 1)), -1, np.int64)
-        for k, instr in enumerate(instrs):
-            key = (instr.op, specs[instr.outs[0]], *[specs[a] for a in instr.args])
-            order[k] = kinds.setdefault(key, len(kinds))
-            for q, given in enumerate(instr.args):
-                a = names.get(given, given)
-                if a not in code:
-                    code[a] = n + len(self.outside)
+        order: list[int] = []
+        width = max([len(i.args) for i in instrs], default=1) or 1
+        none = [-1] * width
+        args: list[int] = []
+        for instr in instrs:
+            given = instr.args
+            order.append(kinds.setdefault((instr.op, specs[instr.outs[0]], *[specs[a] for a in given]), len(kinds)))
+            for a in given:
+                a = names.get(a, a)
+                c = code.get(a)
+                if c is None:
+                    c = code[a] = n + len(self.outside)
                     self.outside.append(a)
-                args[k, q] = code[a]
-        self.repeats = [Repeat(*row) for row in repeats(order)]
+                args.append(c)
+            args += none[len(given):]
+        self.args = np.array(args, np.int64).reshape(n, width)
+        self.repeats = [Repeat(*row) for row in repeats(np.array(order, np.int32))]
         for r in self.repeats:
             irregular = self._classify(r)
             if irregular and r.count > _COUNT and r.period <= _SHORT:
@@ -118,6 +123,8 @@ def repeats(kinds: Any) -> list[tuple[int, int, int]]:
     n = len(kinds)
     found: list[tuple[int, int, int, int]] = []
 
+    rest = np.ones(n, bool)
+
     def offer(start: int, period: int, length: int) -> None:
         count = length // period
         if count >= _COUNT and (count - 1) * period >= _WORTH:
@@ -128,7 +135,12 @@ def repeats(kinds: Any) -> list[tuple[int, int, int]]:
         edges = np.concatenate(([-1], breaks, [n - period]))
         lengths = np.diff(edges) - 1
         for b in np.flatnonzero(lengths >= max((_COUNT - 1) * period, _WORTH)):
-            offer(int(edges[b]) + 1, period, int(lengths[b]) + period)
+            start, length = int(edges[b]) + 1, int(lengths[b]) + period
+            offer(start, period, length)
+            if length >= _MANY * period:
+                rest[start:start + length] = False
+        if np.count_nonzero(rest) * 20 <= n:             # long loops are nearly all that there is
+            break
     heapq.heapify(found)
     free = np.ones(n, bool)
     chosen: list[tuple[int, int, int]] = []

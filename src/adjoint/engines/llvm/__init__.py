@@ -43,7 +43,7 @@ def build(program: Program) -> Run:
     except Unavailable as error:
         config.note = f"The compiled engine is not available, everything runs through NumPy: {error}"
         return numpy_engine.build(program)
-    fused = fuse(for_loops(program))
+    fused = fuse(for_loops(program) if any(i.op.prim.expand is not None for i in program.instrs) else program)
     if not any(part.__class__ is Unit for part in fused.parts):
         return numpy_engine.build(program)
     return _Plan(native, fused, program, _packed(fused)).run
@@ -140,9 +140,9 @@ class _Plan:
                 names[f"v{part.outs[0]}"] = constant
             else:
                 steps += 1
-                names[f"k{n}"] = numpy_engine.bound(part)
+                names[f"o{n}"] = numpy_engine.bound(part)
                 left = ", ".join(f"v{v}" for v in part.outs) + ("," if len(part.outs) > 1 else "")
-                row = f"{left} = k{n}({', '.join(f'v{a}' for a in part.args)})"
+                row = f"{left} = o{n}({', '.join(f'v{a}' for a in part.args)})"
                 body.append(f"mark(-1); {row}; mark({n << 16})" if self.mark else row)
             gone = [f"v{v}" for v in rows[n] if specs[v].size > 1024]
             if gone:

@@ -1,6 +1,7 @@
 """Matrix products in compiled code: small ones as vector code of their own, the others through the BLAS."""
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from ...plan.products import Product, layout
@@ -15,7 +16,8 @@ _INLINE, _DOTS, _ACROSS, _ROW = 1 << 16, 1 << 10, 1 << 9, 1 << 16
 _ALONE = 1 << 18                                         # multiplications that OpenBLAS does in one thread anyway
 _SMALL = 1 << 20                                         # the least that is worth a thread's while, of small products
 _TILE = 1 << 22                                          # and of a large one
-_TILES = 64                                              # pieces of one product at most
+_TILES = max(8, 4 * (os.cpu_count() or 1))               # pieces of one product at most: each packs its operands again
+_SIDE = 128                                              # rows or columns of a piece at the least
 _BLOCK = 256                                             # float32 is added up in blocks of so many terms
 _ROWS = 4                                                # rows of a tile
 
@@ -441,7 +443,7 @@ def tile(p: Product) -> tuple[int, int]:
     rows, columns, count = p.m, p.n, 1
     if p.m == 1:
         return 1, max(256, -(-p.n // 128) * 16)
-    while count < _TILES and rows * columns * p.k >= 2 * _TILE and max(rows, columns) > 32:
+    while count < _TILES and rows * columns * p.k >= 2 * _TILE and max(rows, columns) >= 2 * _SIDE:
         if rows >= columns:
             rows = -(-rows // 16) * 8
         else:

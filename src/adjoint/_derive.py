@@ -13,7 +13,8 @@ from typing import Any
 from ._cotangents import Sparse, Veiled, accumulate, apply_partial, bare, dense, fit, rules, veiled
 from ._errors import AdjointError
 from ._formulas import Formula, formula_at, is_whole
-from ._graph import Node, Op, Spec
+from ._graph import Node, Op, Spec, no_collection
+from ._tensor import Tensor
 from ._trace import (
     INPUT,
     READ,
@@ -258,17 +259,20 @@ def reverse_sweep(
                 cots[at] = accumulate(cots.get(at), cot)
     wanted = [[at for at in locate(s, segments) if at[1] in marks.get(at[0], ())] for s in sources]
     keep = {at for places in wanted for at in places}
-    for trace, spans in reversed(segments):
-        table = trace.nodes()
-        mark = marks[trace]
-        for start, stop in reversed(spans):
-            idx = stop - 1
-            while idx >= start:
-                node = table[idx]
-                _pull_node(trace, node, mark, cots, keep, sparse)
-                idx = node.idx - 1
-        if trace is not segments[0][0]:
-            _hand_back(trace, table, cots, marks)
+    size = sum(stop - start for _, spans in segments for start, stop in spans)
+    with no_collection(size > 1000 and not any(trace.closures for trace, _ in segments)):
+        for trace, spans in reversed(segments):
+            table = trace.nodes()
+            mark = marks[trace]
+            seen: dict[int, Any] = {}
+            for start, stop in reversed(spans):
+                idx = stop - 1
+                while idx >= start:
+                    node = table[idx]
+                    _pull_node(trace, node, mark, cots, keep, sparse, seen)
+                    idx = node.idx - 1
+            if trace is not segments[0][0]:
+                _hand_back(trace, table, cots, marks)
     result = []
     for places in wanted:
         total = None
@@ -304,7 +308,10 @@ def _pull_formula(trace: Trace, node: Node, formula: Formula, g: Any, mark: set[
 
 
 def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace, int], Any],
-               keep: set[tuple[Trace, int]], sparse: bool) -> None:
+               keep: set[tuple[Trace, int]], sparse: bool, seen: dict[int, Any]) -> None:
+    here = trace, node.idx
+    if node.end - node.idx == 1 and here not in cots:
+        return
     places = range(node.idx, node.end)
     gs = [cots.get((trace, k)) for k in places]
     if all(g is None for g in gs):
@@ -314,6 +321,11 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
     if op.prim is INPUT or op.prim is READ:
         return
     formula = formula_at(trace, node) if node.idx not in trace.closures else None
+    g = gs[0]
+    if (formula is None and g.__class__ is Tensor and node.spec.__class__ is not tuple and op.prim is not WHERE
+            and not (trace.closures and node.idx in trace.closures)):
+        _pull_plain(trace, node, g, mark, cots, here in keep, sparse, seen)
+        return
     if (formula is not None and not any((trace, k) in keep for k in formula.inside)
             and is_whole(trace, formula, mark.__contains__)):
         if (trace, node.idx) not in keep:
@@ -366,6 +378,39 @@ def _pull_node(trace: Trace, node: Node, mark: set[int], cots: dict[tuple[Trace,
             cots[at] = accumulate(cots.get(at), g)
     if into is local.trace and into.node.end > start:    # whose derivative these operations are, for explanations
         into.pulls.append((start, into.node.end, node.idx if trace is into else (node.op, line_at(trace, node))))
+
+
+def _pull_plain(trace: Trace, node: Node, g: Any, mark: set[int], cots: dict[tuple[Trace, int], Any], kept: bool, sparse: bool,
+                seen: dict[int, Any]) -> None:
+    """The usual case: one result, and a cotangent that is just a tensor."""
+    idx, args, op = node.idx, node.args, node.op
+    assert op is not None
+    if not kept:
+        del cots[trace, idx]
+    want = [a in mark for a in args]
+    if True not in want:
+        return
+    for k in (idx, *args):
+        if k not in seen:
+            seen[k] = tensor_lazy(trace, k)
+    xs = tuple([seen[a] for a in args])
+    into = local.trace
+    start = into.node.end
+    pulled = pull(op, g, seen.pop(idx), xs, want)
+    if len(pulled) != len(args):
+        raise AdjointError(f"the derivative rule of {op.name} gave {len(pulled)} cotangents for {len(args)} inputs")
+    for a, w, part, x in zip(args, want, pulled, xs):
+        if w and part is not None:
+            if part.__class__ is Sparse:
+                if not (sparse and trace.nodes()[a].op.prim in (INPUT, READ)):  # type: ignore[union-attr]
+                    part = rules.densify(part)
+            elif part._spec is not x._spec:
+                part = fit(part, x._spec)
+            at = trace, a
+            before = cots.get(at)
+            cots[at] = part if before is None else accumulate(before, part)
+    if into is local.trace and into.node.end > start:    # whose derivative these operations are, for explanations
+        into.pulls.append((start, into.node.end, idx if trace is into else (op, line_at(trace, node))))
 
 
 def tensor_lazy(trace: Trace, idx: int) -> Any:

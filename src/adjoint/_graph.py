@@ -7,7 +7,9 @@ node where it ends.
 """
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ._dtypes import DType
@@ -71,11 +73,12 @@ class Primitive:
     batch      (args, axes, **params) -> (result, axis): the rule for vmap; elementwise primitives need none
     domain     for tests: one (low, high) an input
     cases      for tests: callables (rng) -> (arrays, params)
+    error      how far value, first and second derivative may be off (primitives/_accuracy), where that is measured
     oracle     for tests: dotted name of an independent reference ("mpmath.tanh", "numpy.sum")
     """
 
     __slots__ = (
-        "_ops", "batch", "cases", "doc", "domain", "elementwise", "expand", "infer", "joint", "jvp", "kernel", "linear", "lower",
+        "_ops", "batch", "cases", "doc", "domain", "elementwise", "error", "expand", "infer", "joint", "jvp", "kernel", "linear", "lower",
         "lowered", "module", "name", "oracle", "partials", "places", "product", "pure", "view", "vjp",
     )
 
@@ -101,6 +104,7 @@ class Primitive:
         domain: tuple[tuple[float, float], ...] = (),
         cases: tuple[Callable[..., Any], ...] = (),
         oracle: Any = None,
+        error: Any = None,
         doc: str = "",
     ) -> None:
         if name in REGISTRY:
@@ -111,7 +115,7 @@ class Primitive:
         self.view, self.places = view, places
         self.batch, self.elementwise, self.pure = batch, elementwise, pure
         self.lowered = kernel                            # what a compiled form stands for: another kernel is called
-        self.domain, self.cases, self.oracle, self.doc = domain, cases, oracle, doc
+        self.domain, self.cases, self.oracle, self.error, self.doc = domain, cases, oracle, error, doc
         self.module = kernel.__module__ if kernel is not None else ""
         self._ops: dict[Any, Op] = {}
         REGISTRY[name] = self
@@ -254,6 +258,21 @@ NONE: Node = None  # type: ignore[assignment]
 NONE = Node(None, None, (), ())                          # no node
 NONE.hint, NONE.i, NONE.j = NONE, -2, -2
 ROOT = Node(None, None, (), ())
+
+
+@contextmanager
+def no_collection(on: bool) -> Iterator[None]:
+    """Let the collector of cycles rest while very many objects are made that stay: it would look at them again and again."""
+    resting = on and gc.isenabled()
+    if resting:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if resting:
+            gc.enable()
+
+
 _COUNT = [0]
 LIMIT = 400_000
 

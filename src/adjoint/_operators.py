@@ -45,7 +45,9 @@ def unary(op: Op, name: str, doc: str) -> Callable[[Any], Any]:
         if node.i != i or node.op is not op:
             node = here.after(op, (i,))
             if node is None:
-                return slow_unary(op, x)
+                if full(trace):
+                    return slow_unary(op, x)
+                node = here.grow(op, (i,), op.prim.infer(x._spec, **op.params))
         trace.node = node
         t = new(cls)
         t._trace = trace
@@ -126,7 +128,9 @@ def binary(op: Op, name: str, doc: str, swap: bool = False) -> Callable[[Any, An
             if node.j != j or node.i != i or node.op is not op:
                 node = here.after(op, (i, j))
                 if node is None:
-                    return slow_binary(op, x, y)
+                    if kind is float or kind is int or x._spec.dtype is not y._spec.dtype or full(trace):
+                        return slow_binary(op, x, y)
+                    node = here.grow(op, (i, j), op.prim.infer(x._spec, y._spec, **op.params))
             trace.node = node
             t = new(cls)
             t._trace = trace

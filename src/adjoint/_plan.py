@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._config import config
-from ._graph import Node
+from ._graph import Node, no_collection
 from .engines import llvm as llvm_engine
 from .engines import numpy as numpy_engine
 from .passes import optimize
@@ -39,7 +39,8 @@ class Plan:
     __slots__ = ("at", "built", "engine", "program", "run", "runs")
 
     def __init__(self, node: Node, outputs: tuple[int, ...]) -> None:
-        self.program: Program = optimize(extract(node, outputs))
+        with no_collection(node.end > 1000):
+            self.program: Program = optimize(extract(node, outputs))
         self.engine = config.engine
         self.runs = 0
         self.at = sight(self.program) if self.engine == "auto" else SOON if self.engine == "numpy" else 1

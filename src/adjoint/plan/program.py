@@ -43,19 +43,27 @@ def extract(node: Node, outputs: Iterable[int]) -> Program:
     instrs: list[Instr] = []
     specs: dict[int, Spec] = {}
     positions: list[tuple[int, str, Spec]] = []
-    for n in node.path():
-        op = n.op
-        assert op is not None
-        if op.prim is INPUT:
-            positions.append((n.idx, op.params["kind"], n.spec))
-            continue
-        places = tuple(range(n.idx, n.end))
-        if wanted.isdisjoint(places):
-            continue
-        wanted.update(n.args)
-        for k, s in zip(places, n.specs):
-            specs[k] = s
-        instrs.append(Instr(op, n.args, places))
+    n: Node = node
+    while n.op is not None:
+        op, at = n.op, n.idx
+        if n.spec.__class__ is not tuple:                # the usual case, written out
+            if at in wanted:
+                if op.prim is INPUT:
+                    positions.append((at, op.params["kind"], n.spec))
+                else:
+                    wanted.update(n.args)
+                    specs[at] = n.spec
+                    instrs.append(Instr(op, n.args, (at,)))
+            elif op.prim is INPUT:
+                positions.append((at, op.params["kind"], n.spec))
+        else:
+            places = tuple(range(at, n.end))
+            if not wanted.isdisjoint(places):
+                wanted.update(n.args)
+                specs.update(zip(places, n.specs))
+                instrs.append(Instr(op, n.args, places))
+        assert n.parent is not None
+        n = n.parent
     positions.reverse()
     for number, (idx, kind, s) in enumerate(positions):
         if idx in wanted:

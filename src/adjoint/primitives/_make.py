@@ -11,6 +11,7 @@ from .._graph import Op, Primitive, Shape, Spec, spec
 from .._operators import binary, unary
 from .._tensor import Value
 from .._trace import record
+from ._accuracy import Error
 
 KIND_NAMES = {"b": "bool", "i": "integer", "u": "unsigned integer", "f": "floating", "c": "complex"}
 
@@ -45,6 +46,14 @@ def elementwise_infer(name: str, kinds: tuple[str, ...], out: str | DType) -> Ca
     """Broadcast the shapes; check each input's kind; give the dtype: "same", "real", or a fixed one."""
 
     def infer(*specs: Spec, **_: Any) -> Spec:
+        found = known.get(specs)
+        if found is None:
+            if len(known) > 1000:
+                known.clear()
+            found = known[specs] = checked(*specs)
+        return found
+
+    def checked(*specs: Spec) -> Spec:
         for s, k in zip(specs, kinds):
             check_kind(name, s.dtype, k)
         first = specs[-1].dtype
@@ -58,6 +67,7 @@ def elementwise_infer(name: str, kinds: tuple[str, ...], out: str | DType) -> Ca
         return spec(shape, dtype)
 
     matched = sum(k != "b" for k in kinds) or len(kinds)
+    known: dict[tuple[Spec, ...], Spec] = {}
     return infer
 
 
@@ -73,6 +83,7 @@ def elementwise(
     lower: Callable[..., Any] | None = None,
     domain: tuple[tuple[float, float], ...] = (),
     oracle: Any = None,
+    error: Error | None = None,
     operator: str = "",
     public: bool = True,
 ) -> Any:
@@ -80,7 +91,7 @@ def elementwise(
     each = (kinds,) * arity if isinstance(kinds, str) else kinds
     prim = Primitive(
         name, elementwise_infer(name, each, out), kernel, partials=partials, elementwise=True, lower=lower,
-        domain=domain or ((-3.0, 3.0),) * arity, oracle=oracle, doc=doc)
+        domain=domain or ((-3.0, 3.0),) * arity, oracle=oracle, error=error, doc=doc)
     op = prim.op()
     if not public:
         return op
@@ -114,8 +125,9 @@ def docstring(prim: Primitive, doc: str, arity: int) -> str:
     """The public docstring of an elementwise function: what it computes, then arguments and errors."""
     head, _, rest = doc.partition("\n")
     args = "x: tensor" if arity == 1 else "x, y: tensors, arrays or Python scalars that broadcast"
-    return (f"{head}\n{rest}\n\nElementwise. {args}; the result has the broadcast shape.\n"
+    text = (f"{head}\n{rest}\n\nElementwise. {args}; the result has the broadcast shape.\n"
             f"Raises DtypeError for a dtype the function is not defined on, ShapeError for shapes that do not broadcast.\n")
+    return text if getattr(prim, "error", None) is None else f"{text}{prim.error}\n"
 
 
 def normalize_axis(name: str, axis: int, ndim: int) -> int:

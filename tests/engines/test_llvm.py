@@ -175,6 +175,24 @@ def test_a_failing_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         (ad.sinh(ad.Tensor([1.0, 2.0])) * 2.0).numpy()
 
 
+def test_a_kernel_and_a_view_that_is_returned_are_told_apart() -> None:
+    """A plan that calls kernels and hands out a view: the third part and the value numbered two have names of their own."""
+    x = wrap(np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.1]]))
+    before, config.engine = config.engine, "llvm"
+    try:
+        with ad.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            late = x[:, 1]
+            y = ad.stack([x[:, 0] * late, ad.exp(x[:, 0]), late], axis=1)
+        blocks = tape.batch_jacobian(y, x)
+        ad.evaluate(late, blocks)
+    finally:
+        config.engine = before
+    np.testing.assert_array_equal(late.numpy(), [2.0, 4.0, 0.1])
+    for (a, b), block in zip(x.numpy(), blocks.numpy()):
+        np.testing.assert_allclose(block, [[b, a], [np.exp(a), 0.0], [0.0, 1.0]], rtol=1e-12)
+
+
 def test_without_llvmlite_numpy_runs_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone() -> Any:
         raise llvm_engine.Unavailable("llvmlite is not installed")

@@ -6,9 +6,10 @@ is not zero, so the product picks rows: sum over k of (delta[i, k] y[i]) b[k, j]
 from __future__ import annotations
 
 from .._batch import BASIS
-from .._graph import Op, Shape
+from .._graph import Op
 from ..plan.access import contiguous, seen
 from ..plan.program import Instr, Program
+from ..primitives._make import broadcast_shapes
 from ..primitives.arithmetic import multiply
 from ..primitives.broadcast import BROADCAST
 from ..primitives.movement import RESHAPE, TRANSPOSE
@@ -108,11 +109,12 @@ class _Rewriter:
         return False
 
     def _multiplied(self, parts: list[int], out: int) -> None:
-        value = parts[0]
-        shape: Shape = self.specs[out].shape
-        for part in parts[1:]:
-            value = self.keep(_MULTIPLY, value, part)
-        self.keep(BROADCAST.op(shape=shape), value, out=out)
+        value, spec = parts[0], self.specs[out]
+        for n, part in enumerate(parts[1:], 2):
+            whole = n == len(parts) and broadcast_shapes("multiply", self.specs[value].shape, self.specs[part].shape) == spec.shape
+            value = self.keep(_MULTIPLY, value, part, out=out if whole else None)
+        if value != out:
+            self.keep(BROADCAST.op(shape=spec.shape), value, out=out)
 
 
 def pick_rows(program: Program) -> Program:

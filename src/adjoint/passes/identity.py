@@ -111,8 +111,8 @@ class _Rewriter:
     def _multiplied(self, parts: list[int], out: int) -> None:
         value, spec = parts[0], self.specs[out]
         for n, part in enumerate(parts[1:], 2):
-            whole = n == len(parts) and broadcast_shapes("multiply", self.specs[value].shape, self.specs[part].shape) == spec.shape
-            value = self.keep(_MULTIPLY, value, part, out=out if whole else None)
+            shape = broadcast_shapes("multiply", self.specs[value].shape, self.specs[part].shape)
+            value = self.keep(_MULTIPLY, value, part, out=out if n == len(parts) and shape == spec.shape else None)
         if value != out:
             self.keep(BROADCAST.op(shape=spec.shape), value, out=out)
 

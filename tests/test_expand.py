@@ -250,6 +250,19 @@ def test_a_label_out_of_range_is_refused(label: int) -> None:
         assert np.isfinite(compiled(REGISTRY[name], [np.array([0, 2]), x], {})).all()
 
 
+def test_expansions_are_the_same_in_either_spelling() -> None:
+    rng = np.random.default_rng(1)
+    for prim in EXPANDED:
+        arrays, params = prim.cases[0](rng)
+        specs = tuple([spec(np.shape(a), as_dtype(np.asarray(a).dtype)) for a in arrays])
+        one = expansion(prim.op(**params), specs)
+        config.spelling = "tf"
+        expansion.cache_clear()
+        other = expansion(prim.op(**params), specs)
+        config.spelling = "adjoint"
+        assert (one and [i.op for i in one.instrs]) == (other and [i.op for i in other.instrs])
+
+
 def test_a_careless_expansion_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     prim = REGISTRY["log_softmax"]
     monkeypatch.setattr(prim, "expand", lambda x, axes: ad.log(ad.exp(x) / ad.sum(ad.exp(x), axes, keepdims=True)))

@@ -154,7 +154,7 @@ class Row:
     """
 
     def __init__(self, x: Any, axes: Axes, dtype: DType) -> None:
-        self.x, self.axes, self.dtype = x, axes, dtype
+        self.axes = axes
         self.top, self.peak = _peak(x, axes)
         self.e = exp_below(x, self.peak, dtype)
         self.hit = equal(self.e, 1.0)
@@ -172,11 +172,6 @@ class Row:
         return self.sum(where(self.hit, 0.0, t)), self.sum(where(self.hit, t, 0.0))
 
 
-    def over(self, t: Any) -> Any:
-        """t / whole in x's dtype; below float64 by the reciprocal in float64, which costs less."""
-        return _over(t, self.whole, self.x._spec.dtype)
-
-
 def _peak(x: Any, axes: Axes) -> tuple[Any, Any]:
     top = record(MAX.op(axes=axes, keepdims=True), x)
     return top, maximum(top, float(np.finfo(x._spec.dtype.np).min))
@@ -187,6 +182,7 @@ def filled(total: Any) -> Any:
 
 
 def _over(t: Any, whole: Any, dtype: DType) -> Any:
+    """t / whole in ``dtype``; below float64 by the reciprocal in float64, which costs less."""
     if dtype is float64:
         return divide(t, whole)
     return cast(multiply(cast(t, float64), divide(1.0, whole)), dtype)
@@ -270,7 +266,8 @@ def sparse_cross_entropy(labels: Any, x: Any) -> Any:
 
 
 def sparse_slope(labels: Any, x: Any) -> Any:
-    row = Row(x, (x._spec.ndim - 1,), x._spec.dtype)
+    dtype = x._spec.dtype
+    row = Row(x, (x._spec.ndim - 1,), dtype)
     e = cast(row.e, float64)
     right = where(row.hit, negative(row.others), subtract(e, row.total))
-    return row.over(where(is_class(labels, x), right, e))
+    return _over(where(is_class(labels, x), right, e), row.whole, dtype)

@@ -179,6 +179,8 @@ def table(kind: str) -> list[tuple[str, Function, Any, Any, int, Function, str]]
     if wide:
         rows += [
             ("LOG", logs, SMALL, mp.mpf("0.0296"), 6, lambda z: z / 2, "(log((1+s)/(1-s)) - 2s) / s**3 in s**2"),
+            ("LOG_LONG", lambda z: (logs(z) - mp.mpf(2) / 3) / z, SMALL, mp.mpf("0.0296"), 7, lambda z: z * z / 2,
+             "what is left of that without 2/3, over s**2, for logarithms in two parts"),
         ]
     else:
         rows += [
@@ -236,7 +238,8 @@ def main() -> None:
                 ("LN2", LN2, "log(2)"), ("LOG2E", 1 / LN2, "1 / log(2)"), ("LOG10E", 1 / mp.log(10), "1 / log(10)"),
                 ("LOG10_2", LN2 / mp.log(10), "log(2) / log(10)"), ("ROOT2", mp.sqrt(2), "sqrt(2)"),
                 ("DENSITY", 1 / mp.sqrt(2 * mp.pi), "1 / sqrt(2 pi)"), ("ERF_SLOPE", 2 / mp.sqrt(mp.pi), "2 / sqrt(pi)"),
-                ("RATE", RATE, "2 sqrt(2 / pi)"), ("RATE_CUBE", RATE * CUBE, "0.044715 times that")):
+                ("TWO_THIRDS", mp.mpf(2) / 3, "2 / 3"), ("RATE", RATE, "2 sqrt(2 / pi)"),
+                ("RATE_CUBE", RATE * CUBE, "0.044715 times that")):
             put(name, parts(value, kind), what)
         put("TWO_OVER_PI", parts(2 / mp.pi, kind, 1), "2 / pi")
         if kind == "F32":

@@ -101,6 +101,40 @@ def test_elementary_functions_are_accurate(name: str, order: int, type: str, dty
             assert error <= bound, f"{name}({x!r}) = {g!r}, {float(error):.2f} ulp from {want!r}"
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 0.52), (np.float64, 2.0)])
+def test_powers_are_accurate(dtype: Any, bound: float) -> None:
+    rng = np.random.default_rng(11)
+    top = 80 if dtype is np.float32 else 700
+    x = np.concatenate([np.exp(rng.uniform(-top, top, 80)), 1 + rng.normal(size=60) * 10.0 ** -rng.uniform(1, 7, 60)]).astype(dtype)
+    y = np.concatenate([rng.normal(size=80), np.exp(rng.uniform(-3, 14, 60)) * rng.choice([-1, 1], 60)]).astype(dtype)
+    s = Functions()
+    a, b = (s.input("f32" if dtype is np.float32 else "f64", k) for k in (0, 1))
+    exact = (lambda x, y: x**y, lambda x, y: y * x ** (y - 1), lambda x, y: x**y * mp.log(x))
+    with mp.workprec(300):
+        for f, got in zip(exact, evaluate([s.pow(a, b), s.power_slope(a, b, 1, 0), s.power_slope(a, b, 0, 1)], [x, y])):
+            for u, v, g in zip(x, y, got):
+                true = f(mp.mpf(float(u)), mp.mpf(float(v)))
+                with np.errstate(all="ignore"):
+                    want = dtype(float(true))
+                if np.isfinite(want):
+                    assert abs(mp.mpf(float(g)) - true) <= bound * float(np.spacing(abs(want))), (u, v, g, want)
+                else:
+                    assert g == want, (u, v)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_powers_have_the_conventions_of_the_kernel(dtype: Any) -> None:
+    edges = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 0.5, -0.5, 2, 3, -2, -3], dtype)
+    x, y = (v.ravel() for v in np.meshgrid(edges, edges))
+    s = Functions()
+    (got,) = evaluate([s.pow(*[s.input("f32" if dtype is np.float32 else "f64", k) for k in (0, 1)])], [x, y])
+    with np.errstate(all="ignore"):
+        want = np.power(x.astype(np.float64), y.astype(np.float64))
+    np.testing.assert_allclose(got, want, rtol=1e-15 if dtype is np.float64 else 1e-7)
+    known = ~np.isnan(want)
+    np.testing.assert_array_equal(np.signbit(got[known]), np.signbit(want[known]))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_special_values(dtype: Any) -> None:
     rows = {"exp": (1, 1, np.inf, 0), "expm1": (0.0, -0.0, np.inf, -1), "log": (-np.inf, -np.inf, np.inf, np.nan),

@@ -9,7 +9,7 @@ from math import log
 from typing import Any
 
 from . import coefficients as C
-from .exponential import Exponential
+from .exponential import F64, Exponential, Pair
 from .vocabulary import Expr
 
 _MAGIC = 6755399441055744.0                              # 1.5 * 2**52: adding it leaves the rounded integer in the low bits
@@ -243,33 +243,80 @@ class Elementary(Exponential):
         if not x.floating:
             return None
         if x.type == "f32":
-            return s._powers(x.to("f64"), y.to("f64"), s._narrow_power).to("f32")
-        return None
+            a, b = x.to("f64"), y.to("f64")
+            return s._signed(a, b, s._narrow_power(a, b)).to("f32")
+        return s._signed(x, y, s._wide_power(x, y))
 
-    def _narrow_power(s, a: Expr, y: Expr) -> Expr:
-        return s.narrow_exp(y * s.narrow_log(a))
+    def _narrow_power(s, x: Expr, y: Expr) -> Expr:
+        """|x|**y in f64, to 31 bits."""
+        return s.narrow_exp(y * s.narrow_log(abs(x)))
 
-    def _powers(s, x: Expr, y: Expr, positive: Callable[[Expr, Expr], Expr]) -> Expr:
-        """x**y from ``positive`` of |x| and y, with the conventions of C's pow."""
-        r = positive(abs(x), y)
+    def _wide_power(s, x: Expr, y: Expr, low: Expr | float = 0.0, factor: Expr | float = 1.0) -> Expr:
+        """factor |x|**(y + low) in f64."""
+        head, tail = s._long_log(abs(x))
+        product = y * head
+        rest = s.fma(y, head, -product) + s.fma(y, tail, head * low)
+        p = s._power(s._between(product, F64.low * 1.1, F64.high * 1.1), s.select(abs(product) < -F64.low, rest, 0.0))
+        nothing = s.copysign(0.0, factor) if isinstance(factor, Expr) else 0.0
+        return s.select(product < F64.low * 1.1, nothing, s.fma(p.a, p.rest, p.a) * factor * p.b)
+
+    def _long_log(s, x: Expr) -> Pair:
+        """log(x) to 66 bits."""
+        c = C.F64
+        k, f = s._split(x)
+        d = f + 2.0
+        inverse = 1.0 / d
+        q = f * inverse                                  # log(1 + f) = 2 q + q**3 (2/3 + ...), q = f / (2 + f)
+        q_low = (s.fma(-q, d, f) - q * (f - (d - 2.0))) * inverse
+        z = q * q
+        z_low = s.fma(q, q, -z) + q * q_low * 2.0
+        cube = z * q
+        cube_low = s.fma(z, q, -cube) + s.fma(z, q_low, z_low * q)
+        first = cube * c.TWO_THIRDS[0]
+        low = s.fma(cube, c.TWO_THIRDS[0], -first) + s.fma(cube, c.TWO_THIRDS[1], cube_low * c.TWO_THIRDS[0])
+        low = low + s.fma(q_low, 2.0, cube * (z * s.polynomial(c.LOG_LONG, z)))
+        head = q * 2.0 + first
+        low = low + (first - (head - q * 2.0))
+        whole = k * c.LN2[0]
+        total = whole + head
+        low = low + (head - (total - whole)) + s.fma(k, c.LN2[1], s.fma(k, c.LN2[0], -whole))
+        return Pair(s._log_edges(x, total), s.select((x > 0.0) & (x < _INF), low, 0.0))
+
+    def _signed(s, x: Expr, y: Expr, r: Expr) -> Expr:
+        """x**y from r = |x|**y, with the conventions of C's pow."""
         whole = s.rint(y).eq(y)
         odd = whole & s.rint(y * 0.5).ne(y * 0.5)
-        negative = s.copysign(1.0, x) < 0.0
-        r = s.select(negative & odd, -r, r)
+        r = s.select((s.copysign(1.0, x) < 0.0) & odd, -r, r)
         r = s.select((x < 0.0) & (x > -_INF) & ~whole, _NAN, r)
         one = y.eq(0.0) | x.eq(1.0) | (x.eq(-1.0) & abs(y).eq(_INF))
         return s.select(one, 1.0, r)
 
     def power_slope(s, x: Expr, y: Expr, k: int, m: int) -> Expr | None:
         """The first derivatives of x**y."""
-        if x.type != "f32" or k + m != 1:
+        if not x.floating or k + m != 1:
             return None
-        a, b = x.to("f64"), y.to("f64")
+        narrow = x.type == "f32"
+        a, b = (x.to("f64"), y.to("f64")) if narrow else (x, y)
         if k:
-            return s.select(b.eq(0.0), 0.0, b * s._powers(a, b - 1.0, s._narrow_power)).to("f32")
-        p = s._powers(a, b, s._narrow_power)
-        at_zero = s.select(b < 0.0, x.to("f64").of(-_INF), 0.0)
-        return s.select(a.eq(0.0), at_zero, s.select(abs(p) < 1e-304, 0.0, p * s.narrow_log(a))).to("f32")
+            less = b - 1.0
+            if narrow:
+                r = b * s._signed(a, less, s._narrow_power(a, less))
+            else:
+                back = less - b
+                lost = (b - (less - back)) - (back + 1.0)
+                r = s._signed(a, less, s._wide_power(a, less, s.select(s.isfinite(b), lost, 0.0), b))
+                r = s.select(less.eq(0.0) | a.eq(1.0), b, r)
+            r = s.select(b.eq(0.0), 0.0, r)
+        else:
+            if narrow:
+                p = s._signed(a, b, s._narrow_power(a, b))
+                product = s.select(abs(p) < 1e-304, 0.0, p * s.narrow_log(a))
+            else:
+                logs = s._long_log(abs(a))
+                product = s.select(a < 0.0, _NAN, s._wide_power(a, b, 0.0, logs.head + logs.tail))
+                product = s.select(a.eq(_INF), s.select(b < 0.0, a.of(0.0), a), s.select(a.eq(1.0), 0.0, product))
+            r = s.select(a.eq(0.0), s.select(b < 0.0, a.of(-_INF), 0.0), product)
+        return r.to(x.type)
 
     def exp2_slope(s, x: Expr, c: float) -> Expr | None:
         """c 2**x."""

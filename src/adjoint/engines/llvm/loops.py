@@ -93,7 +93,9 @@ class NestWriter:
         self.arrays = unit.arrays
         self.local: dict[int, Array] = {}                # buffers of one row
         self.given: dict[str, tuple[str, str]] | None = None   # outer name -> (type, own name), in a function of its own
+        self.shifted: dict[tuple[str, int], str] = {}
         self.flag = "%refused"
+        self.labels = 0
         self.pieces = [self._prepare(loop) for loop in nest.loops]
 
     # ------------------------------------------------------------------------------------------------------ preparation
@@ -188,8 +190,7 @@ class NestWriter:
             cost += size * len(piece.s._known)
             unit.refuses = unit.refuses or bool(piece.s.refused)
         pieces = min(_PIECES, cost // _PIECE, count) if cost > _WORTH else 1
-        across = sum(r.length for piece in self.pieces for r in piece.reductions if not r.by_row)
-        if across * 8 * pieces > 1 << 20:
+        if sum(r.length for piece in self.pieces for r in piece.reductions if not r.by_row) * 8 * pieces > 1 << 20:
             pieces = 1
         step = -(-count // pieces)
         if self.rows == 1 and pieces > 1:
@@ -214,26 +215,30 @@ class NestWriter:
             for v in self.local:
                 unit.memory(v)
             self.local = {}
-        if pieces == 1:
+        across = [r for p in self.pieces for r in p.reductions if not r.by_row]
+        if pieces > 1:
+            self._in_threads(count, step, pieces)
+        elif unit.many:                                  # a function of its own: what looks the same is compiled once
+            name, given = self._apart(("0", str(count), "0"), [r for r in across if r.length > 1])
+            call = ", ".join(f"{t} {theirs}" for theirs, t in given)
+            self.w.add(f"call void @{name}({call})")
+            across = [r for r in across if r.length == 1]
+        else:
             for v, a in self.local.items():
                 self.local[v] = unit.temporary(a.type, a.size)
             self._body("0", str(count), "0")
-        else:
-            self._apart(count, step, pieces)
-        for piece in self.pieces:
-            for r in piece.reductions:
-                if not r.by_row:
-                    self._finish(r, pieces)
+        for r in across:
+            self._finish(r, pieces)
 
     def _exact(self, r: Reduction) -> bool:
         """Whether the sum is kept with its rounding errors."""
         return r.adds and r.source.type == "f64"
 
-    def _apart(self, count: int, step: int, pieces: int) -> None:
-        """The body as a function of its own, and the call that runs its pieces in threads."""
+    def _apart(self, bounds: tuple[str, str, str], finish: list[Reduction]) -> tuple[str, list[tuple[str, str]]]:
+        """The body as a function of its own: its name, and (name, type) of what it takes of the unit's function."""
         unit = self.unit
         outer, w = self.w, Writer()
-        self.w, self.head, self.given = w, [], {}
+        self.w, self.head, self.given, self.labels = w, [], {}, 0
         for v, a in self.local.items():
             name = w.fresh("m")
             self.head.append(f"  {name} = alloca {MEMORY[a.type]}, i64 {a.size}, align 64")
@@ -242,35 +247,42 @@ class NestWriter:
         self.flag = "%flag"
         if refuses:
             self.head += ["  %flag = alloca i32", "  store i32 0, ptr %flag"]
-        self._body("%lo", "%hi", "%piece")
+        self._body(*bounds)
+        for r in finish:
+            self._finish(r, 1)
         if refuses:
             shared = self._name("%refused", "ptr")
             w.add(f"atomicrmw or ptr {shared}, i32 {w.set('load i32, ptr %flag')} monotonic")
         w.add("ret void")
-        name = f"{unit.name}_nest{self.number}"
-        given = list(self.given.items())
-        params = "".join(f"{'ptr noalias' if t == 'ptr' else t} {own}, " for _, (t, own) in given)
-        unit.functions.append("\n".join([f"define internal void @{name}({params}i64 %lo, i64 %hi, i64 %piece) #0 {{", "entry:",
-                                         *self.head, *w.lines, "}"]))
+        params = [f"{'ptr noalias' if t == 'ptr' else t} {own}" for t, own in self.given.values()]
+        params += [f"i64 {b}" for b in bounds if b.startswith("%")]
+        name = unit.function("nest", [f"define internal void @NAME({', '.join(params)}) #0 {{", "entry:", *self.head, *w.lines,
+                                      "}"])
         unit.w.intrinsics |= w.intrinsics
+        given = [(theirs, t) for theirs, (t, _) in self.given.items()]
         self.w, self.head, self.given, self.flag = outer, unit.head, None, "%refused"
+        return name, given
 
-        frame = [f"define internal void @{name}_work(ptr %c) #0 {{", "entry:"]
-        for k, (_, (t, _own)) in enumerate(given):
+    def _in_threads(self, count: int, step: int, pieces: int) -> None:
+        """The body as a function of its own, and the call that runs its pieces in threads."""
+        unit, outer = self.unit, self.w
+        name, given = self._apart(("%lo", "%hi", "%piece"), [])
+        frame = ["define internal void @NAME(ptr %c) #0 {", "entry:"]
+        for k, (_, t) in enumerate(given):
             frame += [f"  %p{k} = getelementptr i64, ptr %c, i64 {k + 1}", f"  %v{k} = load {t}, ptr %p{k}"]
-        call = "".join(f"{t} %v{k}, " for k, (_, (t, _own)) in enumerate(given))
+        call = "".join(f"{t} %v{k}, " for k, (_, t) in enumerate(given))
         frame += ["  br label %next", "next:", "  %k = atomicrmw add ptr %c, i64 1 monotonic",
                   f"  %more = icmp ult i64 %k, {pieces}", "  br i1 %more, label %do, label %end", "do:",
                   f"  %lo = mul i64 %k, {step}", f"  %to = add i64 %lo, {step}", f"  %in = icmp ult i64 %to, {count}",
                   f"  %hi = select i1 %in, i64 %to, i64 {count}", f"  call void @{name}({call}i64 %lo, i64 %hi, i64 %k)",
                   "  br label %next", "end:", "  ret void", "}"]
-        unit.functions.append("\n".join(frame))
+        work = unit.function("work", frame)
         context = outer.fresh("c")
         unit.head.append(f"  {context} = alloca i64, i64 {len(given) + 1}")
         outer.add(f"store i64 0, ptr {context}")
-        for k, (theirs, (t, _own)) in enumerate(given):
+        for k, (theirs, t) in enumerate(given):
             outer.add(f"store {t} {theirs}, ptr {outer.set(f'getelementptr i64, ptr {context}, i64 {k + 1}')}")
-        unit.parallel(f"{name}_work", context)
+        unit.parallel(work, context)
 
     def _name(self, theirs: str, type: str) -> str:
         """A name of the unit's function as the body knows it."""
@@ -280,11 +292,17 @@ class NestWriter:
             self.given[theirs] = type, f"%g{len(self.given)}"
         return self.given[theirs][1]
 
-    def _pointer(self, v: int) -> tuple[str, bool]:
-        """A value's memory and whether it is a buffer of one row."""
-        if v in self.local:
-            return self.local[v].pointer, True
-        return self._name(self.arrays[v].pointer, "ptr"), False
+    def _pointer(self, v: int, path: Path | None = None) -> tuple[str, bool]:
+        """A value's memory, from where ``path`` begins in it, and whether it is a buffer of one row."""
+        local = v in self.local
+        pointer, w = (self.local[v].pointer, self.w) if local else (self.arrays[v].pointer, self.unit.w)
+        if path is not None and path.offset:             # outside of a function of its own, so that other parts are alike
+            key = pointer, path.offset
+            if key not in self.shifted:
+                self.shifted[key] = w.set(
+                    f"getelementptr inbounds {MEMORY[self.unit.type(v)]}, ptr {pointer}, i64 {path.offset}")
+            pointer = self.shifted[key]
+        return pointer if local else self._name(pointer, "ptr"), local
 
     def _body(self, low: str, high: str, piece: str) -> None:
         for p in self.pieces:
@@ -385,15 +403,15 @@ class NestWriter:
             x = p.leaves[e.value]
             if isinstance(x, tuple):
                 return self._name(self.unit.scalars[x[0]], TYPE[x[1]])
-            pointer, local = self._pointer(x.base)
+            pointer, local = self._pointer(x.base, p.paths[id(x)])
             return w.load(self._at(pointer, self.unit.type(x.base), p.paths[id(x)], outer, inner, local), self.unit.type(x.base))
 
         wanted = [e for _, e in p.stores] + [r.source for r in p.reductions] + p.s.refused
         names = w.expressions(wanted, leaf)
         for (v, e), name in zip(p.stores, names):
             put = p.loop.puts.get(v)
-            pointer, local = self._pointer(v if put is None else put.base)
             path = p.whole if put is None else p.paths[id(put)]
+            pointer, local = self._pointer(v if put is None else put.base, path)
             w.store(name, self._at(pointer, e.type, path, outer, inner, local), e.type)
         for r, name in zip(p.reductions, names[len(p.stores):]):
             self._accumulate(r, name, outer, inner)
@@ -403,7 +421,7 @@ class NestWriter:
     def _at(self, pointer: str, type: str, path: Path, outer: list[str], inner: list[str], local: bool) -> str:
         """The address of an element; a buffer of one row does not move with the rows."""
         w = self.w
-        at = str(path.offset) if path.offset else ""
+        at = ""
         terms = list(zip(inner, path.inner)) if local else [*zip(outer, path.outer), *zip(inner, path.inner)]
         for i, k in terms:
             if k:
@@ -416,8 +434,12 @@ class NestWriter:
 
     def _open(self, low: str, high: str, step: int = 1) -> tuple[str, str, str, str]:
         w = self.w
-        self.unit.labels += 1
-        label, i = f"L{self.unit.labels}", w.fresh("i")
+        if self.given is None:
+            self.unit.labels += 1
+            self.labels = self.unit.labels
+        else:
+            self.labels += 1
+        label, i = f"L{self.labels}", w.fresh("i")
         w.add(f"br label %{label}.in")
         w.label(f"{label}.in")
         w.add(f"br label %{label}")
@@ -555,18 +577,20 @@ class NestWriter:
         """Put the pieces' accumulators together, in order."""
         w, unit, size = self.w, self.unit, r.length
         out = unit.type(r.out)
+        shared = self._name(r.shared.pointer, "ptr")
+        lost_in = self._name(r.shared_errors.pointer, "ptr") if self._exact(r) else ""
 
         def total(i: str) -> str:
-            value = w.load(self._index(r.shared.pointer, r.wide, i), r.wide)
-            errors = w.load(self._index(r.shared_errors.pointer, "f64", i), "f64") if self._exact(r) else ""
+            value = w.load(self._index(shared, r.wide, i), r.wide)
+            errors = w.load(self._index(lost_in, "f64", i), "f64") if lost_in else ""
             for k in range(1, pieces):
                 at = w.set(f"add i64 {i}, {k * size}") if i else str(k * size)
-                more = w.load(self._index(r.shared.pointer, r.wide, at), r.wide)
+                more = w.load(self._index(shared, r.wide, at), r.wide)
                 if not r.adds:
                     value = self._larger(r, value, more)
                 elif errors:
                     value, lost = self._two_sum(value, more)
-                    own = w.load(self._index(r.shared_errors.pointer, "f64", at), "f64")
+                    own = w.load(self._index(lost_in, "f64", at), "f64")
                     errors = w.set(f"fadd double {w.set(f'fadd double {errors}, {own}')}, {lost}")
                 else:
                     value = w.set(f"{'fadd' if r.wide[0] == 'f' else 'add'} {TYPE[r.wide]} {value}, {more}")
@@ -578,7 +602,8 @@ class NestWriter:
             if r.out in self.arrays:
                 w.store(name, self.arrays[r.out].pointer, out)
         elif r.out in self.arrays:
-            self._each(size, lambda i: w.store(total(i), self._index(self.arrays[r.out].pointer, out, i), out))
+            to = self._name(self.arrays[r.out].pointer, "ptr")
+            self._each(size, lambda i: w.store(total(i), self._index(to, out, i), out))
 
 
 def _bases(loop: Loop) -> set[int]:

@@ -14,11 +14,11 @@ import numpy as np
 from .._graph import Spec
 from .program import Instr
 
-_PERIOD = 512                                            # operations of the longest body that is looked for
+_STRETCH = 8                                             # operations that have to come again to suggest a period
+_PERIODS = 256                                           # periods that are tried
 _COUNT = 4                                               # iterations of the shortest loop
 _WORTH = 48                                              # operations that a loop has to save
 _MANY = 64                                               # iterations of a loop that need not lie in a longer one
-_WORK = 8_000_000                                        # comparisons
 _TRIES = 4096
 _SHORT = 128                                             # operations of bodies whose first iteration may be left out
 _BACK = 4                                                # iterations over which values are handed on in registers
@@ -94,28 +94,41 @@ class Rolled:
 
     def _classify(self, r: Repeat) -> int:
         """Find what the body's arguments are; how many follow no pattern."""
-        n = len(self.instrs)
         rows = self.args[r.start:r.stop].reshape(r.count, r.period, -1)
-        begins = r.start + r.period * np.arange(r.count)
-        r.refs = [[_ref(r, n, rows[:, place, q], rows[:, place, q] - begins)
+        relative = rows - (r.start + r.period * np.arange(r.count))[:, None, None]
+        same = (relative == relative[-1]).all(0) & (relative[-1] >= 0) & (relative[-1] < r.period)
+        r.refs = [[Ref("same", int(relative[-1, place, q])) if same[place, q] else
+                   _ref(r, rows[:, place, q], relative[:, place, q])
                    for q in range(len(self.instrs[r.start + place].args))] for place in range(r.period)]
         return sum(ref.kind == "each" and bool(np.diff(ref.codes[:-1], 2).any()) for refs in r.refs for ref in refs)
 
 
-def _ref(r: Repeat, n: int, codes: Any, relative: Any) -> Ref:
+def _ref(r: Repeat, codes: Any, relative: Any) -> Ref:
     """``relative``: the codes counted from the iteration's begin."""
     first, last = codes[0], relative[-1]
     if (codes == first).all() and not r.start <= first < r.stop:
         return Ref("fixed", codes=codes[:1])
-    if codes[-1] < n and r.start <= codes[-1] < r.stop:
+    if r.start <= codes[-1] < r.stop:
         back = -(last // r.period)
-        inside = (codes[:max(back, 0)] >= r.start) & (codes[:max(back, 0)] < r.stop)
-        if back <= _BACK and (relative[back:] == last).all() and not inside.any():
-            at = int(last + back * r.period)
-            if back:
-                return Ref("carried", at, codes[:back])
-            return Ref("same", at)
+        before = codes[:back]
+        if 0 < back <= _BACK and (relative[back:] == last).all() and not ((before >= r.start) & (before < r.stop)).any():
+            return Ref("carried", int(last + back * r.period), before)
     return Ref("each", codes=codes)
+
+
+def _periods(kinds: Any) -> list[int]:
+    """Distances at which stretches of a few operations come again, the shortest first."""
+    n = len(kinds)
+    names, width = np.asarray(kinds, np.int64), 1
+    while width < _STRETCH and len(names) > width:       # number the stretches of 2, 4, 8 operations
+        pairs = names[:-width] * (int(names.max()) + 1) + names[width:]
+        names, width = np.unique(pairs, return_inverse=True)[1].reshape(-1), 2 * width
+    order = np.argsort(names, kind="stable")
+    apart = np.diff(order)[np.diff(names[order]) == 0]
+    counts = np.bincount(apart[apart <= n // _COUNT], minlength=1)
+    found = np.flatnonzero(counts >= _COUNT - 1)
+    likely = np.argsort(-counts[found] * found, kind="stable")[:_PERIODS]
+    return sorted(found[likely].tolist())
 
 
 def repeats(kinds: Any) -> list[tuple[int, int, int]]:
@@ -130,7 +143,7 @@ def repeats(kinds: Any) -> list[tuple[int, int, int]]:
         if count >= _COUNT and (count - 1) * period >= _WORTH:
             found.append((-(count - 1) * period, period, start, length))
 
-    for period in range(1, min(_PERIOD, n // _COUNT, _WORK // max(n, 1)) + 1):
+    for period in _periods(kinds):
         breaks = np.flatnonzero(kinds[period:] != kinds[:-period])
         edges = np.concatenate(([-1], breaks, [n - period]))
         lengths = np.diff(edges) - 1
@@ -164,4 +177,11 @@ def repeats(kinds: Any) -> list[tuple[int, int, int]]:
     return sorted(chosen)
 
 
-__all__ = ["Ref", "Repeat", "Rolled", "repeats"]
+def remaining(instrs: list[Instr], specs: dict[int, Spec]) -> int:
+    """How many operations there are to write when each loop's body is written once."""
+    numbers: dict[Any, int] = {}
+    kinds = [numbers.setdefault((i.op, *[specs[v] for v in (*i.outs, *i.args)]), len(numbers)) for i in instrs]
+    return len(instrs) - sum(period * (count - 1) for _, period, count in repeats(np.array(kinds)))
+
+
+__all__ = ["Ref", "Repeat", "Rolled", "remaining", "repeats"]

@@ -13,6 +13,7 @@ from ...passes import for_loops
 from ...plan.access import View
 from ...plan.fusion import Fused, Unit, fuse
 from ...plan.program import Instr, Program
+from ...plan.reroll import remaining
 from .. import numpy as numpy_engine
 from .blas import blas
 from .buffers import LARGE, take
@@ -22,7 +23,8 @@ from .unit import UnitWriter, instructions
 
 Run = Callable[[list[Any]], list[Any]]
 _LONGEST = 2000                                          # operations on arrays: more would compile for seconds
-_LONGEST_SCALAR = 60_000                                 # operations on single numbers
+_LONGEST_SCALAR = 16_000                                 # operations on single numbers
+_LONGEST_LOOPS = 100_000                                 # the same where most of them are loops that Python unrolled
 faults: list[str] = []                                   # failures of this engine itself: there should be none
 _LONG_WORK = 200_000                                     # elements in and out from which other threads may run meanwhile
 _CROWD = 32                                              # numbers from which they come in an array
@@ -31,7 +33,8 @@ _PATIENCE = 8                                            # refusals after which 
 
 def build(program: Program) -> Run:
     """A function from the trace's inputs to the results."""
-    if len(program.instrs) > _LONGEST_SCALAR:
+    if len(program.instrs) > _LONGEST_SCALAR and (
+            len(program.instrs) > _LONGEST_LOOPS or remaining(program.instrs, program.specs) > _LONGEST_SCALAR):
         return numpy_engine.build(program)
     if sum(program.specs[i.outs[0]].size > 1 for i in program.instrs) > _LONGEST:
         return numpy_engine.build(program)

@@ -77,7 +77,6 @@ class _Method(ctypes.Structure):
 class _Table(bytes):
     """What the shared function needs to know of a unit; also holds what must live as long as the unit does."""
 
-    method: _Method
     engine: Any
 
 
@@ -113,6 +112,7 @@ class Compiler:
         self.known: OrderedDict[str, Callable[..., Any]] = OrderedDict()
         self.counts = Counts()
         self.symbols: dict[str, int] = {}
+        self._methods: dict[str, _Method] = {}
         self.place = cache.Place("\n".join([
             __version__, llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info)), self.triple, self.cpu, self.features,
             str(sys.implementation.cache_tag), getattr(sys, "abiflags", ""), _RECIPE]))
@@ -212,6 +212,14 @@ class Compiler:
         counts.load_seconds += time.perf_counter() - begin
         return address, engine
 
+    def _method(self, name: str) -> _Method:
+        """How Python calls functions of this name. It looks there even when it frees one at its end, so this stays for ever."""
+        method = self._methods.get(name)
+        if method is None:
+            method = self._methods[name] = _Method(name.encode(), self._entry, _METH_FASTCALL, None)
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(method))
+        return method
+
     def function(self, name: str, text: str) -> Callable[..., Any]:
         """The function for a module that was begun by ``entry``; NAME in it stands for a name of its own."""
         with self.lock:
@@ -224,9 +232,8 @@ class Compiler:
             rows = [(0,) if given is None else (id(np.dtype(given[0])), len(given[1]), *given[1]) for given in head["takes"]]
             words = [address, len(rows), head["total"], head["long"], *self._words, *[w for row in rows for w in row]]
             table = _Table(struct.pack(f"={len(words)}Q", *words))
-            table.method = _Method(name.encode(), self._entry, _METH_FASTCALL, None)
             table.engine = engine
-            found = self._new(ctypes.addressof(table.method), id(table), None)
+            found = self._new(ctypes.addressof(self._method(name)), id(table), None)
             self.known[text] = found
             if len(self.known) > _KNOWN:
                 self.known.popitem(last=False)

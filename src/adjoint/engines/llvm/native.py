@@ -31,7 +31,8 @@ from . import cache, threads
 _METH_FASTCALL = 0x0080
 _KNOWN = 1024                                            # functions that are remembered when no plan uses them
 _SHELF = 64                                              # units that are freed together
-_LONGEST = 1_500_000                                     # characters that are compiled with care: some seconds
+_LONGEST = 1_000_000                                     # characters that are compiled with care: some seconds
+_MOST = 512                                              # arrays, likewise: what LLVM does grows with their square
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")         # such code is of no use to another process
 _RECIPE = "passes 3, code 2, loops vectorised and interleaved"
 
@@ -146,7 +147,7 @@ class Compiler:
         """Object code of a module."""
         llvm = self.llvm
         # Long code without loops, or more than can be waited for, is written out quickly.
-        quick = len(text) > _LONGEST or "@piece" in text and "phi i64 [ 0," not in text
+        quick = len(text) > _LONGEST or _head(text)["total"] > _MOST or "@piece" in text and "phi i64 [ 0," not in text
         machine = self._machine(quick)
         module = llvm.parse_assembly(text)
         module.triple = self.triple
@@ -228,7 +229,7 @@ class Compiler:
                 self.known.move_to_end(text)
                 return found
             address, engine = self.load(text, "@NAME", name)
-            head = json.loads(text[2:text.index("\n")])
+            head = _head(text)
             rows = [(0,) if given is None else (id(np.dtype(given[0])), len(given[1]), *given[1]) for given in head["takes"]]
             words = [address, len(rows), head["total"], head["long"], *self._words, *[w for row in rows for w in row]]
             table = _Table(struct.pack(f"={len(words)}Q", *words))
@@ -259,6 +260,11 @@ class Compiler:
         pointers = [f"ptr %d{k}" for k in range(total)] + ([] if scratch else ["ptr null"])
         lines += [f"  %flag = call i32 @body({', '.join(pointers)})", "  ret i32 %flag", "}", "", body]
         return "\n".join(lines)
+
+
+def _head(text: str) -> dict[str, Any]:
+    """What ``entry`` wrote at the head of a module."""
+    return json.loads(text[2:text.index("\n")]) if text.startswith("; ") else {"total": 0}  # type: ignore[no-any-return]
 
 
 # What Python calls. self is a unit's table: the unit's address, how many arrays it checks and takes in all, whether other

@@ -86,6 +86,7 @@ def cut(value: Any, bits: tuple[int, ...]) -> tuple[Any, ...]:
 
 LN2 = mp.log(2)
 SMALL = mp.mpf("1e-12")
+ATAN_END = (mp.sqrt(2) - 1) ** 2 * mp.mpf("1.001")
 QUARTER = (mp.pi / 4 * mp.mpf("1.001")) ** 2
 RATE, CUBE = 2 * mp.sqrt(2 / mp.pi), mp.mpf("0.044715")
 CENTRE = {"F32": mp.mpf("2.623046875"), "F64": mp.mpf("3.25")}   # for float32 where two coefficients need no rounding
@@ -172,13 +173,12 @@ def table(kind: str) -> list[tuple[str, Function, Any, Any, int, Function, str]]
          "erf(x) / x - 1 in x**2, |x| <= 1"),
         ("TAIL", tail(kind), -1, far, 26 if wide else 9, relative(tail(kind)),
          "Phi(-x) exp(x**2 / 2) (x + K) in 1 - 2 K / (x + K)"),
-        ("ATAN", atan, SMALL, (mp.sqrt(2) - 1) ** 2 * mp.mpf("1.001"), 11 if wide else 4, lambda z: z,
-         "(atan(s) - s) / s**3 in s**2"),
-        ("ASIN", asin, SMALL, mp.mpf("0.2505"), 12 if wide else 5, lambda z: z, "(asin(s) - s) / s**3 in s**2"),
     ]
     if wide:
         rows += [
             ("LOG", logs, SMALL, mp.mpf("0.0296"), 6, lambda z: z / 2, "(log((1+s)/(1-s)) - 2s) / s**3 in s**2"),
+            ("ATAN", atan, SMALL, ATAN_END, 11, lambda z: z, "(atan(s) - s) / s**3 in s**2"),
+            ("ASIN", asin, SMALL, mp.mpf("0.2505"), 12, lambda z: z, "(asin(s) - s) / s**3 in s**2"),
             ("LOG_LONG", lambda z: (logs(z) - mp.mpf(2) / 3) / z, SMALL, mp.mpf("0.0296"), 7, lambda z: z * z / 2,
              "what is left of that without 2/3, over s**2, for logarithms in two parts"),
         ]
@@ -202,7 +202,9 @@ NARROW = (("EXP", lambda r: (mp.exp(r) - 1 - r) / r ** 2, -LN2 / 2 * mp.mpf("1.0
           ("LOG", lambda f: mp.log1p(f) / f, mp.mpf("-0.2930"), mp.mpf("0.4143"), 13, lambda f: f / mp.log1p(f),
            "log(1 + f) / f"),
           ("SIN", sine, SMALL, QUARTER, 3, lambda z: z, "(sin(r) - r) / r**3 in r**2"),
-          ("COS", cosine, SMALL, QUARTER, 3, lambda z: z * z * mp.mpf("1.4"), "(cos(r) - 1 + r**2/2) / r**4 in r**2"))
+          ("COS", cosine, SMALL, QUARTER, 3, lambda z: z * z * mp.mpf("1.4"), "(cos(r) - 1 + r**2/2) / r**4 in r**2"),
+          ("ATAN", atan, SMALL, ATAN_END, 6, lambda z: z, "(atan(s) - s) / s**3 in s**2"),
+          ("ASIN", asin, SMALL, mp.mpf("0.2505"), 7, lambda z: z, "(asin(s) - s) / s**3 in s**2"))
 
 
 def main() -> None:

@@ -105,7 +105,8 @@ def test_elementary_functions_are_accurate(name: str, order: int, type: str, dty
 def test_powers_are_accurate(dtype: Any, bound: float) -> None:
     rng = np.random.default_rng(11)
     top = 80 if dtype is np.float32 else 700
-    x = np.concatenate([np.exp(rng.uniform(-top, top, 80)), 1 + rng.normal(size=60) * 10.0 ** -rng.uniform(1, 7, 60)]).astype(dtype)
+    x = np.concatenate([np.exp(rng.uniform(-top, top, 80)), 1 + rng.normal(size=60) * 10.0 ** -rng.uniform(1, 7, 60)])
+    x = x.astype(dtype)
     y = np.concatenate([rng.normal(size=80), np.exp(rng.uniform(-3, 14, 60)) * rng.choice([-1, 1], 60)]).astype(dtype)
     s = Functions()
     a, b = (s.input("f32" if dtype is np.float32 else "f64", k) for k in (0, 1))

@@ -215,7 +215,7 @@ class Further(Elementary):
 
     # ---------------------------------------------------------------------------------------------- inverse functions
 
-    def _turn_of(s, a: Expr, ratio: bool) -> Expr:
+    def _turn_of(s, a: Expr, narrow: bool, ratio: bool) -> Expr:
         """atan(a) for a >= 0, with ``ratio`` for 0 <= a <= 1; f64."""
         middle = a > sqrt(2.0) - 1.0
         t = s.select(middle, (a - 1.0) / (a + 1.0), a)
@@ -225,36 +225,36 @@ class Further(Elementary):
             t = s.select(far, -1.0 / a, t)
             base, low = s.select(far, pi / 2, base), s.select(far, C.F64.PIO2[1], low)
         z = t * t
-        return base + (t + s.fma(z * t, s.polynomial(C.F64.ATAN, z), low))
+        return base + (t + s.fma(z * t, s.polynomial((C.Narrow if narrow else C.F64).ATAN, z), low))
 
     def _atan(s, x: Expr, narrow: bool) -> Expr:
-        return s.copysign(s._turn_of(abs(x), False), x)
+        return s.copysign(s._turn_of(abs(x), narrow, False), x)
 
     def _atan2(s, y: Expr, x: Expr, narrow: bool) -> Expr:
         a, b = abs(y), abs(x)
         up = a > b
         small, large = s.select(up, b, a), s.select(up, a, b)
-        t = s._turn_of(s.select(large.eq(0.0), 0.0, s.select(small.eq(_INF), 1.0, small / large)), True)
+        t = s._turn_of(s.select(large.eq(0.0), 0.0, s.select(small.eq(_INF), 1.0, small / large)), narrow, True)
         t = s.select(up, pi / 2 - (t - C.F64.PIO2[1]), t)
         t = s.select(s.copysign(1.0, x) < 0.0, pi - (t - 2 * C.F64.PIO2[1]), t)
         return s.copysign(s.select(x.eq(x) & y.eq(y), t, _NAN), y)
 
-    def _arc(s, a: Expr) -> tuple[Expr, Expr]:
+    def _arc(s, a: Expr, narrow: bool) -> tuple[Expr, Expr]:
         """asin(a) for 0 <= a <= 1/2, and acos(a) beyond; f64."""
         far = a > 0.5
         z = s.select(far, (1.0 - a) * 0.5, a * a)
         t = s.select(far, s.sqrt(z), a)
-        y = s.fma(z * t, s.polynomial(C.F64.ASIN, z), t)
+        y = s.fma(z * t, s.polynomial((C.Narrow if narrow else C.F64).ASIN, z), t)
         return y, y + y
 
     def _asin(s, x: Expr, narrow: bool) -> Expr:
         a = abs(x)
-        near, far = s._arc(a)
+        near, far = s._arc(a, narrow)
         return s.copysign(s.select(a > 0.5, pi / 2 - (far - C.F64.PIO2[1]), near), x)
 
     def _acos(s, x: Expr, narrow: bool) -> Expr:
         a = abs(x)
-        near, far = s._arc(a)
+        near, far = s._arc(a, narrow)
         return s.select(a > 0.5, s.select(x < 0.0, pi - (far - 2 * C.F64.PIO2[1]), far),
                         pi / 2 - (s.copysign(near, x) - C.F64.PIO2[1]))
 

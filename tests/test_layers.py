@@ -15,7 +15,7 @@ ORDER = [
     "_plan", "_runtime", "_nest", "tape", "forward", "custom", "transforms", "saving", "random", "nn", "losses",
     "optim", "inspect", "testing", "plot", "numpy_protocol", "tensorflow", "cli", "__main__", "__init__",
 ]
-PRIMITIVES_FIRST = ["_make", "convert", "arithmetic", "complex", "creation", "movement", "broadcast"]
+PRIMITIVES_FIRST = ["_accuracy", "_make", "convert", "arithmetic", "complex", "creation", "movement", "broadcast"]
 
 
 def module_files() -> list[Path]:

@@ -6,7 +6,7 @@ shape (m, n) and every other one (m,); each expression gives one number a row.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import pi
 from typing import Any
 
@@ -29,7 +29,15 @@ class Case:
     wrt: tuple[int, ...] = (0,)
     counts: tuple[int, int] = (900, 600)
     digits: tuple[int, int] = (110, 420)
-    stored: bool = field(default=True)
+    primitive: str = ""                                  # whose bounds hold; "" for that of the case's name
+    root: bool = False                                   # f' in float64 counts against max(|f'|, |x f''|)
+
+    @property
+    def error(self) -> Any:
+        """The bounds that adjoint states."""
+        from adjoint._graph import REGISTRY
+
+        return REGISTRY[self.primitive or self.name].error
 
 
 CASES: dict[str, Case] = {}
@@ -69,8 +77,8 @@ _unary("cbrt", J.cbrt, tensorflow="tf.sign(x) * tf.pow(tf.abs(x), 1 / 3)", torch
        dense=(1.0, -1.0, 0.0), avoid=(0.0,))
 _unary("reciprocal", lambda x: 1 / x, jax="1 / x", dense=(1.0, 0.0), avoid=(0.0,))
 _unary("square", lambda x: x * x)
-_unary("cube", lambda x: x * x * x, "x ** 3", "x ** 3", "x ** 3", "x ** 3", dense=(0.0, 1.0))
-_unary("pow 2.5", lambda x: J.power(x, mpf(2.5)), "x ** 2.5", "x ** 2.5", "x ** 2.5", "x ** 2.5", **_POSITIVE)
+_unary("cube", lambda x: x * x * x, "x ** 3", "x ** 3", "x ** 3", "x ** 3", dense=(0.0, 1.0), primitive="int_pow")
+_unary("pow 2.5", lambda x: J.power(x, mpf(2.5)), "x ** 2.5", "x ** 2.5", "x ** 2.5", "x ** 2.5", **_POSITIVE, primitive="pow")
 
 # ------------------------------------------------------------------------------------------ circle and hyperbola
 _CIRCLE = tuple(k * pi / 4 for k in range(-8, 9))
@@ -124,7 +132,8 @@ _act("softsign", lambda x: x / (1 + J.absolute(x)), jax="jax.nn.soft_sign(x)", a
 _act("elu", lambda x: _where(x, lambda x: x, J.expm1), avoid=(0.0,))
 _act("selu", lambda x: _where(x, lambda x: x * _SELU[1], lambda x: J.expm1(x) * (_SELU[0] * _SELU[1])), avoid=(0.0,))
 _act("celu 2", lambda x: _where(x, lambda x: x, lambda x: 2 * J.expm1(x / 2)), "ad.nn.celu(x, 2.0)",
-     "tf.where(x > 0, x, 2 * tf.math.expm1(tf.minimum(x, 0) / 2))", "F.celu(x, 2.0)", "jax.nn.celu(x, 2.0)", avoid=(0.0,))
+     "tf.where(x > 0, x, 2 * tf.math.expm1(tf.minimum(x, 0) / 2))", "F.celu(x, 2.0)", "jax.nn.celu(x, 2.0)", avoid=(0.0,),
+     primitive="celu")
 _act("gelu", lambda x: x * J.erfc(-x / mp.sqrt(2)) / 2, "ad.nn.gelu(x)", "tf.nn.gelu(x)", "F.gelu(x)",
      "jax.nn.gelu(x, approximate=False)", busy=(-40.0, 10.0),
      dense=(0.0, -0.7517915246935645, -1.4142135623730951, 1.4142135623730951), **_SLOW)
@@ -137,7 +146,7 @@ _act("mish", lambda x: x * J.tanh(_softplus(x)), "ad.nn.mish(x)", "x * tf.tanh(t
      dense=(0.0, -1.1924312145154105, -2.2563, 1.4906, *_ENDS))
 _act("hard_swish", lambda x: x * (x + 3) / 6 if -3 < x.v < 3 else (x if x.v > 0 else J.jet(0)),
      tensorflow="x * tf.nn.relu6(x + 3) / 6",
-     torch="F.hardswish(x)", dense=(-3.0, -1.5, 0.0, 3.0), avoid=(-3.0, 3.0))
+     torch="F.hardswish(x)", dense=(-3.0, -1.5, 0.0, 3.0), avoid=(-3.0, 3.0), primitive="hard_silu")
 _act("tanhshrink", lambda x: x - J.tanh(x), tensorflow="x - tf.tanh(x)", jax="x - jnp.tanh(x)", dense=(0.0, 0.5, 2.0),
      digits=(250, 1400))
 _act("log_cosh", lambda x: J.absolute(x) + J.log((1 + J.exp(-2 * J.absolute(x))) / 2) if x.v else J.jet(0) + J.log(J.cosh(x)),
@@ -179,7 +188,7 @@ _add("hypot", lambda x, y: J.sqrt(x * x + y * y), _plane, "ad.hypot(x, y)", "tf.
 _add("atan2", J.atan2, _plane, "ad.atan2(x, y)", "tf.math.atan2(x, y)", "torch.atan2(x, y)", "jnp.arctan2(x, y)",
      digits=(110, 700), **_TWO)
 _add("divide", lambda x, y: x / y, _plane, "x / y", "x / y", "x / y", "x / y", **_TWO)
-_add("x**y", J.power, _both((0.0, 4.0), (-6.0, 6.0)), "x ** y", "x ** y", "x ** y", "x ** y", **_TWO)
+_add("x**y", J.power, _both((0.0, 4.0), (-6.0, 6.0)), "x ** y", "x ** y", "x ** y", "x ** y", **_TWO, primitive="pow")
 _add("logaddexp", lambda x, y: y + _softplus(x - y) if x.v < y.v else x + _softplus(y - x),
      lambda rng, n, dtype: (rng.uniform(-50, 50, n), np.where(rng.random(n) < 0.5, rng.uniform(-50, 50, n), rng.normal(0, 1, n))),
      "ad.logaddexp(x, y)", "tf.reduce_logsumexp(tf.stack([x, y]), 0)", "torch.logaddexp(x, y)", "jnp.logaddexp(x, y)", **_TWO)
@@ -209,13 +218,13 @@ def _bce(x: Any, t: Any) -> J.Jet:
 _BCE = ("ad.sigmoid_cross_entropy_with_logits(y, x)", "tf.nn.sigmoid_cross_entropy_with_logits(y, x)",
         "F.binary_cross_entropy_with_logits(x, y, reduction='none')",
         "jnp.maximum(x, 0) - x * y + jnp.log1p(jnp.exp(-jnp.abs(x)))")
-_add("bce logits, t=0/1", _bce, _hard, *_BCE)
-_add("bce logits, soft t", _bce, _soft, *_BCE)
+_add("bce logits, t=0/1", _bce, _hard, *_BCE, primitive="sigmoid_cross_entropy")
+_add("bce logits, soft t", _bce, _soft, *_BCE, root=True, primitive="sigmoid_cross_entropy")
 _add("bce probabilities", lambda p, t: -(t * J.log(p) if t else mpf(0)) - ((1 - t) * J.log(1 - p) if t != 1 else mpf(0)),
      lambda rng, n, dtype: (line(rng, n, dtype, (0.0, 1.0), (0.0, 1.0), (0.0, 1.0, 0.5)), rng.integers(0, 2, n)),
      "ad.losses.binary_crossentropy(y[:, None], x[:, None])",
      "-(tf.math.xlogy(y, x) + tf.math.xlog1py(1 - y, -x))", "F.binary_cross_entropy(x, y, reduction='none')",
-     "-(jax.scipy.special.xlogy(y, x) + jax.scipy.special.xlog1py(1 - y, -x))")
+     "-(jax.scipy.special.xlogy(y, x) + jax.scipy.special.xlog1py(1 - y, -x))", primitive="binary_entropy")
 
 
 def _logits(rng: Any, count: int, dtype: Any) -> Any:
@@ -230,16 +239,17 @@ def _logsumexp(x: Any) -> J.Jet:
 
 _ROW = {"counts": (120, 80), "digits": (120, 420)}
 _add("softmax 3", lambda x: J.exp(x[0] - _logsumexp(x)), _logits, "ad.softmax(x, -1)[:, 0]", "tf.nn.softmax(x)[:, 0]",
-     "torch.softmax(x, -1)[:, 0]", "jax.nn.softmax(x)[:, 0]", **_ROW)
+     "torch.softmax(x, -1)[:, 0]", "jax.nn.softmax(x)[:, 0]", **_ROW, primitive="softmax")
 _add("log_softmax 3", lambda x: x[0] - _logsumexp(x), _logits, "ad.log_softmax(x, -1)[:, 0]", "tf.nn.log_softmax(x)[:, 0]",
-     "torch.log_softmax(x, -1)[:, 0]", "jax.nn.log_softmax(x)[:, 0]", **_ROW)
+     "torch.log_softmax(x, -1)[:, 0]", "jax.nn.log_softmax(x)[:, 0]", **_ROW, primitive="log_softmax")
 _add("logsumexp 3", _logsumexp, _logits, "ad.logsumexp(x, -1)", "tf.reduce_logsumexp(x, -1)", "torch.logsumexp(x, -1)",
-     "jax.nn.logsumexp(x, -1)", **_ROW)
+     "jax.nn.logsumexp(x, -1)", **_ROW, primitive="logsumexp")
 _add("cross-entropy, logits", lambda x, t: _logsumexp(x) - x[int(t)],
      lambda rng, n, dtype: (*_logits(rng, n, dtype), rng.integers(0, 3, n)),
      "ad.sparse_softmax_cross_entropy_with_logits(ad.cast(y, 'int32'), x)",
      "tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(y, tf.int32), x)", "F.cross_entropy(x, y.long(), reduction='none')",
-     "-jnp.take_along_axis(jax.nn.log_softmax(x), y.astype(int)[:, None], 1)[:, 0]", **_ROW)
+     "-jnp.take_along_axis(jax.nn.log_softmax(x), y.astype(int)[:, None], 1)[:, 0]", **_ROW,
+     primitive="sparse_softmax_cross_entropy")
 
 
 def _two_distributions(rng: Any, count: int, dtype: Any) -> Any:
@@ -255,7 +265,7 @@ def _kl(p: Any, q: Any) -> J.Jet:
 
 _add("KL divergence 3", _kl, _two_distributions, "ad.losses.kl_divergence(x, y)", "tf.reduce_sum(x * tf.math.log(x / y), -1)",
      "F.kl_div(torch.log(y), x, reduction='none').sum(-1)", "jnp.sum(x * jnp.log(x / y), -1)", wrt=(0, 1), counts=(100, 70),
-     digits=(100, 200))
+     digits=(100, 200), primitive="kl_divergence", root=True)
 
 
 # ------------------------------------------------------------------------------------------ vectors
@@ -289,16 +299,51 @@ def _offset(rng: Any, count: int, dtype: Any) -> Any:
 
 _VECTOR = {"counts": (120, 80), "digits": (150, 400)}
 _add("norm 3", _norm, _vectors, "ad.vector_norm(x, axis=-1)", "tf.norm(x, axis=-1)", "torch.linalg.vector_norm(x, dim=-1)",
-     "jnp.linalg.norm(x, axis=-1)", **_VECTOR)
+     "jnp.linalg.norm(x, axis=-1)", **_VECTOR, primitive="vector_norm")
 _add("l2_normalize 3", lambda x: x[0] / _norm(x), _vectors, "ad.nn.l2_normalize(x, -1, epsilon=0.0)[:, 0]",
      "tf.math.l2_normalize(x, -1, epsilon=0.0)[:, 0]", "F.normalize(x, dim=-1, eps=0.0)[:, 0]",
-     "(x / jnp.linalg.norm(x, axis=-1, keepdims=True))[:, 0]", **_VECTOR)
+     "(x / jnp.linalg.norm(x, axis=-1, keepdims=True))[:, 0]", **_VECTOR, primitive="l2_normalize")
 _add("var 4", _var, _offset, "ad.var(x, axis=-1)", "tf.math.reduce_variance(x, -1)", "torch.var(x, -1, correction=0)",
-     "jnp.var(x, -1)", **_VECTOR)
+     "jnp.var(x, -1)", **_VECTOR, primitive="var", root=True)
 _add("std 4", lambda x: J.sqrt(_var(x)), _offset, "ad.std(x, axis=-1)", "tf.math.reduce_std(x, -1)",
-     "torch.std(x, -1, correction=0)", "jnp.std(x, -1)", **_VECTOR)
+     "torch.std(x, -1, correction=0)", "jnp.std(x, -1)", **_VECTOR, primitive="std", root=True)
 _add("cumsum 4", lambda x: J.total(x), lambda rng, n, dtype: (np.exp(rng.normal(0, 3, (n, 4))),), "ad.cumsum(x, -1)[:, -1]",
-     "tf.cumsum(x, -1)[:, -1]", "torch.cumsum(x, -1)[:, -1]", "jnp.cumsum(x, -1)[:, -1]", **_VECTOR)
+     "tf.cumsum(x, -1)[:, -1]", "torch.cumsum(x, -1)[:, -1]", "jnp.cumsum(x, -1)[:, -1]", **_VECTOR, primitive="cumsum")
 _add("cumulative logsumexp 3", _logsumexp, _logits, "ad.logcumsumexp(x, -1)[:, -1]",
      "tf.math.cumulative_logsumexp(x, -1)[:, -1]", "torch.logcumsumexp(x, -1)[:, -1]",
-     "jax.lax.cumlogsumexp(x, 1)[:, -1]", **_ROW)
+     "jax.lax.cumlogsumexp(x, 1)[:, -1]", **_ROW, primitive="logcumsumexp")
+
+# ------------------------------------------------------------------------------------------ arithmetic and the rest
+
+for _name, _sign in (("add", "+"), ("subtract", "-"), ("multiply", "*")):
+    _add(_name, lambda x, y, sign=_sign: x + y if sign == "+" else x - y if sign == "-" else x * y, _plane,
+         *[f"x {_sign} y"] * 4, digits=(110, 700), **_TWO)
+_add("squared_difference", lambda x, y: (x - y) * (x - y), _plane, "ad.squared_difference(x, y)",
+     "tf.math.squared_difference(x, y)", "(x - y) ** 2", "(x - y) ** 2", digits=(110, 700), **_TWO)
+for _name in ("maximum", "minimum"):
+    _add(_name, lambda x, y, most=_name == "maximum": x + 0 if (x.v > y.v) == most else y + 0, _plane, f"ad.{_name}(x, y)",
+         f"tf.{_name}(x, y)", f"torch.{_name}(x, y)", f"jnp.{_name}(x, y)", **_TWO)
+_unary("abs", J.absolute, avoid=(0.0,))
+_unary("leaky_relu", lambda x: _where(x, lambda x: x, lambda x: x * mpf(0.2)), "ad.nn.leaky_relu(x)", "tf.nn.leaky_relu(x)",
+       "F.leaky_relu(x, 0.2)", "jax.nn.leaky_relu(x, 0.2)", avoid=(0.0,))
+_add("xlog1py", lambda x, y: J.jet(x) * J.log1p(y), _both((-3.0, 3.0), (0.0, 3.0)), "ad.xlog1py(x, y)", "tf.math.xlog1py(x, y)",
+     "torch.special.xlog1py(x, y)", "jax.scipy.special.xlog1py(x, y)", **_TWO)
+_unary("logit", lambda x: J.log(x / (1 - x)), tensorflow="tf.math.log(x / (1 - x))", jax="jax.scipy.special.logit(x)",
+       domain=(0.0, 1.0), busy=(0.0, 1.0), dense=(0.5, 1.0))
+_unary("entr", lambda x: -x * J.log(x), tensorflow="-tf.math.xlogy(x, x)", torch="torch.special.entr(x)",
+       jax="jax.scipy.special.entr(x)", **{**_POSITIVE, "dense": (1.0, 0.36787944117144233)}, root=True)
+_unary("sinc", J.sinc, tensorflow="tf.sin(3.141592653589793 * x) / (3.141592653589793 * x)", jax="jnp.sinc(x)",
+       busy=(-10.0, 10.0), dense=(0.0, 1.0, -1.0, 0.5, 2.0), digits=(250, 1400), counts=(400, 250), root=True)
+_unary("erfcx", J.erfcx, tensorflow="tf.exp(x * x) * tf.math.erfc(x)", torch="torch.special.erfcx(x)",
+       jax="jnp.exp(x * x) * jax.scipy.special.erfc(x)", busy=(-8.0, 30.0), dense=(0.0, 0.75, -1.0), domain=(-9.3, INF), **_SLOW)
+_unary("ndtr", lambda x: J.erfc(-x / mp.sqrt(2)) / 2, tensorflow="0.5 * tf.math.erfc(-x * 0.7071067811865476)",
+       torch="torch.special.ndtr(x)", jax="jax.scipy.special.ndtr(x)", busy=(-38.0, 9.0), dense=(0.0, -1.0, 1.0), **_SLOW)
+_unary("log_ndtr", lambda x: J.log(J.erfc(-x / mp.sqrt(2)) / 2),
+       tensorflow="tf.math.log(0.5 * tf.math.erfc(-x * 0.7071067811865476))",
+       torch="torch.special.log_ndtr(x)", jax="jax.scipy.special.log_ndtr(x)", busy=(-38.0, 9.0), dense=(0.0, -1.0, 1.0),
+       domain=(-1e4, 1e4), **_SLOW)
+for _order in (0, 1):
+    _unary(f"bessel_i{_order}e", lambda x, n=_order: J.exp(-J.absolute(x)) * J.besseli(n, x),
+           tensorflow=f"tf.math.bessel_i{_order}e(x)", torch=f"torch.special.i{_order}e(x)",
+           jax=f"jax.scipy.special.i{_order}e(x)",
+           busy=(-40.0, 40.0), dense=(0.0, 8.0, 30.0), avoid=(0.0,), domain=(-1e4, 1e4), digits=(60, 60), counts=(300, 200))

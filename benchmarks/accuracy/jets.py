@@ -121,6 +121,26 @@ erf = _unary(lambda v: (mp.erf(v), _gauss(v), -2 * v * _gauss(v)))
 erfc = _unary(lambda v: (mp.erfc(v), -_gauss(v), 2 * v * _gauss(v)))
 
 
+def _erfcx(v: Any) -> tuple[Any, Any, Any]:
+    y = mp.exp(v * v) * mp.erfc(v)
+    s = 2 * v * y - 2 / mp.sqrt(mp.pi)
+    return y, s, 2 * y + 2 * v * s
+
+
+def _sinc(v: Any) -> tuple[Any, Any, Any]:
+    z = mp.pi * v
+    if not z:
+        return mpf(1), mpf(0), -mp.pi ** 2 / 3
+    s, c = mp.sin(z), mp.cos(z)
+    return s / z, mp.pi * (z * c - s) / z ** 2, mp.pi ** 2 * ((2 - z * z) * s - 2 * z * c) / z ** 3
+
+
+def besseli(n: int, x: Any) -> Jet:
+    x = jet(x)
+    i = [mp.besseli(n + k, x.v) for k in range(-2, 3)]
+    return x.chain(i[2], (i[1] + i[3]) / 2, (i[0] + 2 * i[2] + i[4]) / 4)
+
+
 def _erfinv(v: Any) -> tuple[Any, Any, Any]:
     y = mp.erfinv(v)
     s = 1 / _gauss(y)
@@ -128,6 +148,8 @@ def _erfinv(v: Any) -> tuple[Any, Any, Any]:
 
 
 erfinv = _unary(_erfinv)
+erfcx = _unary(_erfcx)
+sinc = _unary(_sinc)
 lgamma = _unary(lambda v: (mp.re(mp.loggamma(v)), mp.psi(0, v), mp.psi(1, v)))
 digamma = _unary(lambda v: (mp.psi(0, v), mp.psi(1, v), mp.psi(2, v)))
 
@@ -186,7 +208,7 @@ def exact(f: Callable[..., Jet], xs: Sequence[float], wrt: Sequence[int], digits
             args = [Jet(mpf(x), {wrt.index(k): mpf(1)}) if k in wrt else mpf(x) for k, x in enumerate(xs)]
             try:
                 now = _flat(f(*args), len(wrt))
-            except (ZeroDivisionError, ValueError, OverflowError, mpmath.NoConvergence):
+            except (ZeroDivisionError, ValueError, OverflowError, mp.NoConvergence):
                 return None
             if not all(mp.isfinite(v) and not isinstance(v, mpmath.mpc) for v in now):
                 return None

@@ -51,9 +51,12 @@ def order_slices(case: Case, size: int) -> tuple[slice, slice, slice]:
     return slice(0, 1), slice(1, 1 + n), slice(1 + n, size)
 
 
-def score(rows: Any, got: Any, near: Any, rest: Any) -> Score:
+def score(rows: Any, got: Any, near: Any, rest: Any, size: Any = None) -> Score:
     known = ~np.isnan(near)
     e = errors(got, near, rest)
+    if size is not None:
+        with np.errstate(all="ignore"):
+            e = e * np.minimum(np.spacing(np.abs(near)) / np.spacing(size), 1.0)
     finite = np.isfinite(near)
     false = known & finite & ~np.isfinite(got)
     largest = np.finfo(near.dtype).max
@@ -81,7 +84,17 @@ def scores(case: Case, dtype: str, got: Any, references: dict[str, Any], pick: A
         tiny = np.finfo(near.dtype).tiny
         small = ((rows != 0) & (np.abs(rows) < tiny)).any(axis=1)
         near = np.where(small[:, None] | ((np.abs(near) < tiny) & ((near != 0) | (rest != 0))), np.nan, near)
-    return [score(rows, got[:, s], near[:, s], rest[:, s]) for s in order_slices(case, near.shape[1])]
+    orders = order_slices(case, near.shape[1])
+    sizes = [None, _largest_terms(rows, near, orders[2], case) if case.root and dtype == "float64" else None, None]
+    return [score(rows, got[:, s], near[:, s], rest[:, s], size) for s, size in zip(orders, sizes)]
+
+
+def _largest_terms(rows: Any, near: Any, second: slice, case: Case) -> Any:
+    """|x f''| for every entry of the gradient: what a relative change of the argument by one unit does to it."""
+    n = order_slices(case, near.shape[1])[1].stop - 1
+    diagonal = np.cumsum([0, *range(n, 1, -1)])
+    wrt = [k for k in range(rows.shape[1]) if k < n]     # the arguments that are differentiated come first
+    return np.abs(rows[:, wrt] * near[:, second][:, diagonal])
 
 
 def stale(references: dict[str, Any]) -> list[str]:

@@ -78,8 +78,9 @@ class Primitive:
     """
 
     __slots__ = (
-        "_ops", "batch", "cases", "doc", "domain", "elementwise", "error", "expand", "infer", "joint", "jvp", "kernel", "linear", "lower",
-        "lowered", "module", "name", "oracle", "partials", "places", "product", "pure", "view", "vjp",
+        "_ops", "batch", "cases", "doc", "domain", "elementwise", "error", "expand", "infer", "joint", "jvp",
+        "kernel", "linear", "lower", "lowered", "module", "name", "oracle", "partials", "places", "product", "pure",
+        "view", "vjp",
     )
 
     def __init__(

@@ -14,14 +14,15 @@ from .._errors import DtypeError, IndexingError, ShapeError, complain
 from .._graph import Primitive, Spec, spec
 from .._trace import record
 from ..primitives import _twofold as twofold
+from ..primitives._accuracy import measured
 from ..primitives._curves import scipy_special, wide
+from ..primitives._layout import layout
 from ..primitives._make import check_kind, elementwise_infer
 from ..primitives.arithmetic import add, divide, divide_no_nan, multiply, negative, reciprocal, square, subtract
 from ..primitives.broadcast import reduced, restore, sum
 from ..primitives.comparison import greater, less, logical_and, where
 from ..primitives.convert import cast
 from ..primitives.reduction import shifted
-from ..primitives.softmax import layout
 from ..primitives.special import logit
 from ..primitives.transcendental import log, sqrt, xdivy, xlogy
 
@@ -170,6 +171,8 @@ DIVERGENCE: Primitive = Primitive(
     "kl_divergence", _rows_infer("kl_divergence"), _divergence_kernel, vjp=_divergence_vjp, jvp=_divergence_jvp,
     cases=_row_cases(), batch=shifted(lambda: DIVERGENCE), expand=_divergence_expand,
     oracle=lambda p, q, axes: np.sum(p * np.log(p / q), axis=axes),
+    error=measured("sum(p - q) + sum(q h((p - q) / q)), h(u) = (1 + u) log1p(u) - u",
+                   why="f' in float64 counts against |x f''| where log(p / q) = -1"),
     doc="sum(p log(p / q)) over axes; a term with p = 0 is 0.")
 
 
@@ -302,6 +305,7 @@ BINARY = Primitive(
     "binary_entropy", elementwise_infer("binary_entropy", ("f", "f"), "same"), wide(_binary_kernel), lower=_binary_lower,
     partials=_binary_partials, elementwise=True, oracle=_binary_oracle,
     cases=tuple(_binary_case(n, m) for n, m in ((0, 0), (1, 0), (2, 0), (1, 1))),
+    error=measured("log and log1p; the slope over a common denominator"),
     doc="-y log(p) - (1 - y) log(1 - p), or its derivative of order n in p and m in y.")
 
 

@@ -7,6 +7,7 @@ from .._errors import ArgumentError, ShapeError, complain
 from .._operators import unary
 from .._tensor import Value
 from ..primitives import activation as _a
+from ..primitives._accuracy import stated
 from ..primitives.activation import gelu_exact, gelu_tanh, hard_silu, log_cosh, mish, selu, silu, softsign, tanhshrink
 from ..primitives.convert import convert, identity
 from ..primitives.movement import moveaxis
@@ -66,6 +67,7 @@ def _positive(name: str, argument: str, value: Any, strict: bool = True) -> floa
     return number
 
 
+@stated(_a.LEAKY)
 def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
     """x where positive, else alpha x; the derivative at 0 is alpha.
 
@@ -76,6 +78,7 @@ def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
     return _a.call(_a.LEAKY, x, slope=float(alpha))
 
 
+@stated(_a.ELU)
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x where positive, else alpha (exp(x) - 1). Clevert et al., arXiv:1511.07289.
 
@@ -86,6 +89,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     return _a.call(_a.ELU, x, alpha=float(alpha))
 
 
+@stated(_a.CELU)
 def celu(x: Any, alpha: float = 1.0) -> Any:
     """x where positive, else alpha (exp(x / alpha) - 1); alpha positive. Barron, arXiv:1704.07483.
 
@@ -96,6 +100,7 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     return _a.call(_a.CELU, x, alpha=_positive("celu", "alpha", alpha))
 
 
+@stated(gelu_exact.primitive)
 def gelu(x: Any, approximate: bool = False) -> Any:
     """x Phi(x), Phi the normal distribution function; Hendrycks and Gimpel, arXiv:1606.08415.
 
@@ -138,6 +143,7 @@ def threshold(x: Any, threshold: float = 0.0, value: float = 0.0) -> Any:
     return _a.call(_a.THRESHOLD, x, limit=float(threshold), otherwise=float(value))
 
 
+@stated(_a.SQUAREPLUS)
 def squareplus(x: Any, b: float = 4.0) -> Any:
     """(x + sqrt(x^2 + b)) / 2, a smooth ramp; b positive. Barron, arXiv:2112.11687.
 

@@ -12,6 +12,7 @@ from .._graph import Primitive
 from .._operators import unary
 from .._tensor import Value
 from .._trace import record
+from ._accuracy import Error
 from ._make import docstring, elementwise_infer
 from ._roots import ROOTS
 from .convert import cast, convert
@@ -85,7 +86,7 @@ def rooted(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
 def curve(
     name: str, kernel: Callable[..., Any], *, doc: str, domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),),
     oracle: Any = None, first: Callable[..., Any] | None = None, narrow: Callable[..., Any] | None = None,
-    params: dict[str, Any] | None = None, lower: Callable[..., Any] | None = None,
+    params: dict[str, Any] | None = None, lower: Callable[..., Any] | None = None, error: Error | None = None,
 ) -> Any:
     """A function of one variable with all its derivatives: ``kernel(x, n, **params)`` is the n-th, in float64.
 
@@ -132,7 +133,7 @@ def curve(
 
     prim = Primitive(name, infer, value, partials=partials, elementwise=True, domain=domain,
                      lower=None if lower is None else lambda s, x, **p: lower(s, x, 0, **p),
-                     cases=(sample(None),) if params else (), oracle=oracle, doc=doc)
+                     cases=(sample(None),) if params else (), oracle=oracle, error=error, doc=doc)
     if params:
         return prim
     function: Any = unary(prim.op(), name, docstring(prim, doc, 1))

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._graph import Op, Primitive
 from .._trace import record
+from ._accuracy import ROUNDED, Error, measured
 from ._curves import (
     curve,
     gauss_polynomial,
@@ -65,7 +66,7 @@ GATE: Primitive = Primitive(
 
 
 def _bent(name: str, kernel: Any, knots: Any, *, doc: str, params: dict[str, Any], oracle: Any = None,
-          lower: Any = None) -> Primitive:
+          lower: Any = None, error: Error | None = None) -> Primitive:
     """A piecewise linear function; ``knots(**params)`` gives low, high and the three slopes."""
 
     def partials(y: Any, x: Any, **p: Any) -> Any:
@@ -75,7 +76,7 @@ def _bent(name: str, kernel: Any, knots: Any, *, doc: str, params: dict[str, Any
 
     return Primitive(
         name, elementwise_infer(name, ("iuf" if name == "relu" else "f",), "same"), kernel, partials=partials,
-        elementwise=True, lower=lower, oracle=oracle, domain=((-3.0, 3.0),) if not params else (),
+        elementwise=True, lower=lower, oracle=oracle, error=error, domain=((-3.0, 3.0),) if not params else (),
         cases=(lambda rng: ((rng.uniform(-3.0, 3.0, size=(3, 4)),), dict(params)),) if params else (), doc=doc)
 
 
@@ -94,7 +95,9 @@ HARD_SIGMOID = _bent("hard_sigmoid", wide(lambda x: (np.clip(x, -3.0, 3.0) + 3.0
 LEAKY = _bent("leaky_relu", wide(lambda x, slope: np.where(x > 0, x, slope * x)),
               lambda slope: (0.0, _INF, slope, 1.0, 1.0), params={"slope": 0.2},
               lower=lambda s, x, slope: s.select(x > 0.0, x, s.scaled(x, slope)),
-              oracle=lambda x, slope: np.where(x > 0, x, slope * x), doc="x where positive, else slope x.")
+              oracle=lambda x, slope: np.where(x > 0, x, slope * x),
+              error=ROUNDED,
+              doc="x where positive, else slope x.")
 SOFT_SHRINK = _bent(
     "soft_shrink", wide(lambda x, width: np.where(np.abs(x) > width, x - np.copysign(width, x), 0.0 * np.sign(x))),
     lambda width: (-width, width, 1.0, 0.0, 1.0), params={"width": 0.5}, lower=lambda s, x, width: s.soft_shrink(x, width=width),
@@ -147,9 +150,11 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.050700987355480493
 
 ELU = curve("elu", _elu_kernel, params={"alpha": 1.3}, lower=lambda s, x, n, alpha: s.elu(x, n, alpha),
             oracle=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x)),
+            error=measured("expm1"),
             doc="x where positive, else alpha (exp(x) - 1).")
 CELU = curve("celu", _celu_kernel, params={"alpha": 2.0}, lower=lambda s, x, n, alpha: s.elu(x, n, alpha, alpha),
              oracle=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x / alpha)),
+             error=measured("expm1"),
              doc="x where positive, else alpha (exp(x / alpha) - 1).")
 
 
@@ -162,6 +167,7 @@ def _selu_kernel(x: Any, n: int) -> Any:
 
 selu = curve("selu", _selu_kernel, lower=lambda s, x, n: s.selu(x, n),
              oracle=lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(x)),
+             error=measured("expm1"),
              doc="""The self-normalizing elu, 1.0507 (x where positive, else 1.6733 (exp(x) - 1)).
              Klambauer et al., arXiv:1706.02515.""")
 
@@ -201,6 +207,8 @@ def _gelu_narrow(x: Any, n: int) -> Any:
 
 gelu_exact = curve("gelu", rooted("gelu", _gelu_kernel), narrow=_gelu_narrow,
                    lower=lambda s, x, n: s.gelu(x, order=n), oracle=lambda x: x * scipy_special().ndtr(x),
+                   error=measured("x erfc(-x / sqrt(2)) / 2, left of -1 by erfcx; series at the slope's root (tools/roots.py)",
+                                  float64=(6, 5, 4), why="left of -1 the error of erfcx"),
                    doc="x Phi(x), Phi the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415.")
 
 _GELU_RATE, _GELU_CUBE = 2.0 * sqrt(2.0 / pi), 0.044715
@@ -269,6 +277,8 @@ def _gelu_tanh_narrow(x: Any, n: int) -> Any:
 gelu_tanh = curve("gelu_tanh", rooted("gelu_tanh", _gelu_tanh_kernel), narrow=_gelu_tanh_narrow,
                   lower=lambda s, x, n: s.gelu_tanh(x, order=n),
                   oracle=lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))),
+                  error=measured("x sigmoid(v) with v in two numbers; series at the root of the slope (tools/roots.py)",
+                                 float64=(4, 4.5, 7), why="each factor adds to it"),
                   doc="x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the approximation of gelu.")
 
 # ----------------------------------------------------------------------------------------------- products with sigmoids
@@ -310,6 +320,7 @@ def _silu_narrow(x: Any, n: int) -> Any:
 
 silu = curve("silu", rooted("silu", _silu_kernel), narrow=_silu_narrow,
              lower=lambda s, x, n: s.silu(x, order=n), oracle=lambda x: x * scipy_special().expit(x), domain=((-6.0, 6.0),),
+             error=measured("x / (1 + exp(-x)), series at the roots of the slopes (tools/roots.py)"),
              doc="x sigmoid(x), also called swish. Elfwing et al., arXiv:1702.03118.")
 
 
@@ -341,6 +352,8 @@ def _mish_kernel(x: Any, n: int) -> Any:
 
 mish = curve("mish", rooted("mish", _mish_kernel), narrow=_mish_kernel, lower=lambda s, x, n: s.mish(x, order=n),
              oracle=lambda x: x * np.tanh(np.logaddexp(x, 0)), domain=((-6.0, 6.0),),
+             error=measured("rational in exp(-|x|), series at the roots of the slopes (tools/roots.py)", float64=(4, 4, 6),
+                            why="each factor adds to it"),
              doc="x tanh(softplus(x)). Misra, arXiv:1908.08681.")
 
 # --------------------------------------------------------------------------------------------------------------- others
@@ -358,6 +371,7 @@ def _softsign_kernel(x: Any, n: int) -> Any:
 
 
 softsign = curve("softsign", _softsign_kernel, lower=lambda s, x, n: s.softsign(x, n), oracle=lambda x: x / (1 + np.abs(x)),
+                 error=measured("x / (1 + |x|)"),
                  doc="x / (1 + |x|).")
 
 _SHRINK_SERIES = (0.0, *(2.0 * k / factorial(2 * k + 1) for k in range(1, 17)))
@@ -377,6 +391,7 @@ def _tanhshrink_kernel(x: Any, n: int) -> Any:
 
 tanhshrink = curve("tanhshrink", _tanhshrink_kernel, lower=lambda s, x, n: s.tanhshrink(x, order=n),
                    oracle=lambda x: x - np.tanh(x),
+                   error=measured("a series of positive terms near 0"),
                    doc="x - tanh(x), from a series near 0; its derivative is tanh(x)^2.")
 
 
@@ -392,6 +407,7 @@ def _log_cosh_kernel(x: Any, n: int) -> Any:
 
 
 log_cosh = curve("log_cosh", _log_cosh_kernel, lower=lambda s, x, n: s.log_cosh(x, order=n), oracle=lambda x: np.log(np.cosh(x)),
+                 error=measured("log1p(2 sinh(x/2)^2) near 0"),
                  doc="log(cosh(x)), as log1p(2 sinh(x/2)^2) near 0; its derivative is tanh(x).")
 
 
@@ -406,6 +422,7 @@ def _hard_silu_kernel(x: Any, n: int) -> Any:
 
 hard_silu = curve("hard_silu", _hard_silu_kernel, lower=lambda s, x, n: s.hard_silu(x, order=n),
                   oracle=lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+                  error=measured("a quadratic"),
                   doc="x hard_sigmoid(x), also called hard_swish. Howard et al., arXiv:1905.02244.")
 
 
@@ -425,7 +442,9 @@ def _squareplus_kernel(x: Any, n: int, b: float) -> Any:
 
 
 SQUAREPLUS = curve("squareplus", _squareplus_kernel, params={"b": 4.0}, lower=lambda s, x, n, b: s.squareplus(x, order=n, b=b),
-                   oracle=lambda x, b: (x + np.sqrt(x * x + b)) / 2, doc="(x + sqrt(x^2 + b)) / 2.")
+                   oracle=lambda x, b: (x + np.sqrt(x * x + b)) / 2,
+                   error=measured("hypot", float64=(4, 4, 5), why="each factor adds to it"),
+                   doc="(x + sqrt(x^2 + b)) / 2.")
 
 
 # -------------------------------------------------------------------------------------------------------------- calling

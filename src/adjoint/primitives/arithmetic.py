@@ -15,6 +15,7 @@ from .._graph import Op, Primitive, Spec, spec
 from .._operators import binary, unary
 from .._tensor import Value
 from .._trace import handle, local, record, scalar
+from ._accuracy import ROUNDED, measured, stated
 from ._make import check_kind, docstring, elementwise, install
 from .convert import cast, convert
 
@@ -61,15 +62,21 @@ def example(head: str, call: str, result: str, more: str = "") -> str:
 
 add = elementwise(
     "add", 2, np.add, lambda r, x, y: (1, 1), kinds=NUMBERS, operator="add", oracle="numpy.add",
-    lower=lambda s, x, y: x + y, doc=example("The sum x + y.", "float(ad.add(2.0, 3.0))", "5.0"))
+    lower=lambda s, x, y: x + y,
+    error=ROUNDED,
+    doc=example("The sum x + y.", "float(ad.add(2.0, 3.0))", "5.0"))
 
 subtract = elementwise(
     "subtract", 2, np.subtract, lambda r, x, y: (1, -1), kinds=NUMBERS, operator="sub", oracle="numpy.subtract",
-    lower=lambda s, x, y: x - y, doc=example("The difference x - y.", "float(ad.subtract(2.0, 3.0))", "-1.0"))
+    lower=lambda s, x, y: x - y,
+    error=ROUNDED,
+    doc=example("The difference x - y.", "float(ad.subtract(2.0, 3.0))", "-1.0"))
 
 multiply = elementwise(
     "multiply", 2, np.multiply, lambda r, x, y: (y, x), kinds="biufc", operator="mul", oracle="numpy.multiply",
-    lower=lambda s, x, y: x * y, doc=example("The product x * y.", "float(ad.multiply(2.0, 3.0))", "6.0"))
+    lower=lambda s, x, y: x * y,
+    error=ROUNDED,
+    doc=example("The product x * y.", "float(ad.multiply(2.0, 3.0))", "6.0"))
 
 negative = elementwise(
     "negative", 1, np.negative, lambda r, x: (-1,), kinds=NUMBERS, operator="neg", oracle="numpy.negative",
@@ -81,12 +88,15 @@ positive = elementwise(
 
 square = elementwise(
     "square", 1, np.square, lambda r, x: (multiply(x, 2),), kinds=NUMBERS, oracle="numpy.square",
-    lower=lambda s, x: x * x, doc=example("The square x * x.", "float(ad.square(3.0))", "9.0"))
+    lower=lambda s, x: x * x,
+    error=ROUNDED,
+    doc=example("The square x * x.", "float(ad.square(3.0))", "9.0"))
 
 squared_difference = elementwise(
     "squared_difference", 2, lambda x, y: np.square(x - y),
     lambda r, x, y: (multiply(subtract(x, y), 2), multiply(subtract(y, x), 2)), kinds=NUMBERS,
     oracle=lambda x, y: (x - y) * (x - y), lower=lambda s, x, y: (x - y) * (x - y),
+    error=measured("", float32=(2, 1, 1), float64=(2, 1, 1), why="the difference is rounded, then the square"),
     doc=example("The square of the difference, (x - y)**2.", "float(ad.squared_difference(5.0, 2.0))", "9.0",
                 "A complex difference is squared as it is, not its modulus (TensorFlow: conj(x - y) * (x - y))."))
 
@@ -161,7 +171,10 @@ def monomial(x: Any, c: float, h: int) -> Any:
 
 _DIVIDE = elementwise(
     "divide", 2, np.true_divide, lambda r, x, y: (lambda t: t / y, negative(r / y)), oracle="numpy.divide",
-    domain=((-3.0, 3.0), (0.5, 3.0)), lower=lambda s, x, y: x / y, doc="The quotient x / y.", public=False)
+    domain=((-3.0, 3.0), (0.5, 3.0)), lower=lambda s, x, y: x / y,
+    error=measured("a quotient; its slope in y is -(x / y) / y", float32=(0.5, 1.5, 2), float64=(0.5, 1.5, 2),
+                   why="that slope has two roundings"),
+    doc="The quotient x / y.", public=False)
 
 
 def _whole(value: Any) -> bool:
@@ -197,6 +210,7 @@ install("__truediv__", _quotient(binary(_DIVIDE, "__truediv__", "")))
 install("__rtruediv__", _quotient(binary(_DIVIDE, "__rtruediv__", "", True)))
 
 
+@stated(_DIVIDE.prim)
 def divide(x: Any, y: Any) -> Any:
     """The quotient x / y.
 
@@ -217,6 +231,7 @@ divide.primitive = _DIVIDE.prim  # type: ignore[attr-defined]
 reciprocal = elementwise(
     "reciprocal", 1, lambda x: np.true_divide(x.dtype.type(1), x), lambda r, x: (monomial(x, -1.0, -4),),
     oracle="numpy.reciprocal", domain=((0.5, 3.0),), lower=lambda s, x: 1 / x,
+    error=measured("a quotient"),
     doc=example("The reciprocal 1 / x.", "float(ad.reciprocal(4.0))", "0.25"))
 
 

@@ -24,6 +24,7 @@ from .._trace import (
     note,
     record,
 )
+from ._accuracy import ROUNDED
 from ._make import broadcast_shapes, check_kind, elementwise, install
 from .arithmetic import beside, example, helper
 from .convert import cast, convert
@@ -236,10 +237,12 @@ _ties = "At a tie each gets half of the cotangent, so that their sum is kept (Te
 maximum = elementwise(
     "maximum", 2, np.maximum, lambda r, x, y: (_share(x, y), _share(y, x)), kinds="iuf",
     lower=lambda s, x, y: s.maximum(x, y), oracle="numpy.maximum",
+    error=ROUNDED,
     doc=example("The larger of x and y.", "float(ad.maximum(1.0, 2.0))", "2.0", _ties))
 minimum = elementwise(
     "minimum", 2, np.minimum, lambda r, x, y: (_share(y, x), _share(x, y)), kinds="iuf",
     lower=lambda s, x, y: s.minimum(x, y), oracle="numpy.minimum",
+    error=ROUNDED,
     doc=example("The smaller of x and y.", "float(ad.minimum(1.0, 2.0))", "1.0", _ties))
 
 # ---------------------------------------------------------------------------------------------------------------- clip

@@ -11,6 +11,7 @@ from .._errors import DtypeError, complain
 from .._graph import Primitive, Spec, spec
 from .._tensor import Value
 from .._trace import record
+from ._accuracy import ROUNDED
 from ._make import broadcast_shapes, check_kind, elementwise, install
 from .arithmetic import beside, dispatch, divide_no_nan, example, multiply, public_doc, wide
 from .convert import cast, convert
@@ -121,7 +122,9 @@ def complex(real: Any, imag: Any) -> Any:
 
 _abs = elementwise(
     "abs", 1, np.abs, lambda r, x: (_sign(x),), kinds="iuf",
-    lower=lambda s, x: s.absolute(x), oracle="numpy.abs", doc="The absolute value of x.")
+    lower=lambda s, x: s.absolute(x), oracle="numpy.abs",
+    error=ROUNDED,
+    doc="The absolute value of x.")
 _sign: Any = elementwise(
     "sign", 1, np.sign, lambda r, x: (None,), kinds="iuf",
     lower=lambda s, x: s.sign(x), oracle="numpy.sign", doc="The sign of x.")

@@ -11,6 +11,7 @@ from .._errors import ArgumentError, AxisError, complain
 from .._graph import Op, Primitive, Spec, spec
 from .._tensor import Value
 from .._trace import hooks, record
+from ._accuracy import measured, stated
 from ._make import check_kind, install, normalize_axis
 from .arithmetic import multiply, subtract
 from .broadcast import broadcast_to, for_sums, wide, widest
@@ -147,7 +148,9 @@ CUMSUM: Primitive = Primitive(
     vjp=lambda g, y, x, axis, reverse: (record(CUMSUM.op(axis=axis, reverse=not reverse), g),),
     batch=_batched(lambda: CUMSUM), oracle=_oracle_of(np.cumsum),
     cases=(lambda rng: ((_row(rng),), {"axis": 1, "reverse": False}),
-           lambda rng: ((_row(rng),), {"axis": 0, "reverse": True})), doc="Running sums along an axis.")
+           lambda rng: ((_row(rng),), {"axis": 0, "reverse": True})),
+           error=measured("running sums in a wider dtype"),
+           doc="Running sums along an axis.")
 
 
 def pull_cumprod(g: Any, y: Any, x: Any, axis: int, reverse: bool) -> Any:
@@ -217,6 +220,7 @@ def _cum(prim: Primitive, start: int, x: Any, axis: Any, dtype: Any, exclusive: 
     return shift(out, k, -1 if reverse else 1, start) if exclusive else out
 
 
+@stated(CUMSUM)
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None, exclusive: bool = False, reverse: bool = False) -> Any:
     """Running sums along ``axis`` (None: of the flattened tensor).
 
@@ -410,9 +414,10 @@ _LSE: dict[str, Primitive] = {
 LOGCUMSUMEXP: Primitive = _lse_primitive(
     "logcumsumexp", 1, lambda x, axis: _lse(x, axis).astype(x.dtype), lambda x, axis: np.log(np.cumsum(np.exp(x), axis)),
     "Logarithms of running sums of exponentials.", vjp=lambda g, y, x, axis: (_lse_op("pull", x, g, axis),),
-    jvp=lambda ts, y, x, axis: _lse_op("push", x, ts[0], axis))
+    jvp=lambda ts, y, x, axis: _lse_op("push", x, ts[0], axis), error=measured("NumPy's logaddexp in a wider dtype"))
 
 
+@stated(LOGCUMSUMEXP)
 def logcumsumexp(x: Any, axis: int | None = None) -> Any:
     """y[k] = log(exp(x[0]) + ... + exp(x[k])) along ``axis``; nothing overflows, -inf counts as an absent term.
 

@@ -19,12 +19,14 @@ from .._tensor import Value
 from .._trace import hooks, record
 from . import _lengths
 from . import _twofold as twofold
+from ._accuracy import measured, stated
 from ._curves import F64, doubled
+from ._layout import layout
 from ._make import check_kind, normalize_axes
 from .arithmetic import add, multiply
 from .broadcast import sum
 from .convert import convert
-from .softmax import layout, to_front
+from .softmax import to_front
 
 __all__ = ["l2_normalize"]
 
@@ -180,7 +182,9 @@ NORMALIZE: Primitive = Primitive(
     "l2_normalize", _infer, _normalize_kernel, vjp=lambda g, y, x, **p: (_project(x, g, p),),
     jvp=lambda ts, y, x, **p: _project(x, ts[0], p), batch=_batch("l2_normalize"), cases=_cases(1),
     oracle=lambda x, axes, floor: x / np.maximum(np.sqrt(np.sum(x * x, axis=axes, keepdims=True)), floor),
-    expand=_lengths.unit, doc="x / max(|x|, floor) along axes.")
+    expand=_lengths.unit,
+    error=measured("rows scaled by a power of two; at the largest entry by the others' squares"),
+    doc="x / max(|x|, floor) along axes.")
 PROJECT: Primitive = Primitive(
     "l2_normalize_derivative", _infer, _project_kernel,
     vjp=lambda u, y, x, g, **p: (_bend(x, u, g, p), _project(x, u, p)),
@@ -217,6 +221,7 @@ def _op(ndim: int, axis: Any, epsilon: float) -> Op:
     return NORMALIZE.op(axes=normalize_axes("l2_normalize", axis, ndim), floor=sqrt(epsilon))
 
 
+@stated(NORMALIZE)
 def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
     """x / sqrt(max(sum(x^2), epsilon)) along ``axis``.
 

@@ -11,6 +11,7 @@ from .._graph import Op, Primitive, Shape, Spec, spec
 from .._tensor import Value
 from .._trace import record
 from . import _lengths
+from ._accuracy import measured, stated
 from ._make import check_kind, normalize_axes
 from .arithmetic import divide, divide_no_nan, multiply
 from .broadcast import add_up, reduced, spread, sum
@@ -59,7 +60,9 @@ def _vjp(g: Any, y: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> tuple
 NORM: Primitive = Primitive(
     "vector_norm", _infer, _kernel, vjp=_vjp, batch=shifted(lambda: NORM),
     oracle=lambda x, axes, keepdims: np.sqrt(np.sum(np.abs(x) ** 2, axis=axes, keepdims=keepdims)),
-    expand=_lengths.norm, doc="The Euclidean norm over axes.",
+    expand=_lengths.norm,
+    error=measured("rows scaled by a power of two", float64=(4, 4, 6), why="each factor of x_i x_j / |x|^3 adds to it"),
+    doc="The Euclidean norm over axes.",
     cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (1,), "keepdims": False}),
            lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (0, 2), "keepdims": True})))
 
@@ -69,6 +72,7 @@ def _op(shape: Shape, axis: Any, keepdims: bool) -> Op:
     return NORM.op(axes=normalize_axes("vector_norm", axis, len(shape)), keepdims=keepdims)
 
 
+@stated(NORM)
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """The norm (sum |x|^ord)^(1/ord) of the elements along ``axis`` (an int, a tuple, or None for all).
 

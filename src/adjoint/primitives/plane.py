@@ -13,6 +13,7 @@ import numpy as np
 from .._graph import Primitive, Spec
 from .._tensor import Value
 from .._trace import record
+from ._accuracy import measured
 from ._make import elementwise, elementwise_infer
 from .arithmetic import add, example, helper, wide
 from .complex import imag, real
@@ -100,6 +101,7 @@ def _bent(x: Any, y: Any, c: float, a: int, b: int, k: int) -> Any:
 hypot: Any = elementwise(
     "hypot", 2, wide(np.hypot), lambda r, x, y: (_direction(x, y), _direction(y, x)), kinds="f", oracle="numpy.hypot",
     lower=lambda s, x, y: s.hypot(x, y),
+    error=measured("NumPy's hypot; slopes from a point scaled by a power of two"),
     doc=example("sqrt(x**2 + y**2) without overflow.", "float(ad.hypot(3.0, 4.0))", "5.0",
                 "Its derivatives at the origin are 0."))
 
@@ -147,6 +149,7 @@ def _turn(x: Any, y: Any, c: float, n: int, part: str) -> Any:
 atan2 = elementwise(
     "atan2", 2, wide(np.arctan2), lambda r, y, x: (_turn(x, y, 1.0, 1, "re"), _turn(x, y, 1.0, 1, "im")), kinds="f",
     lower=lambda s, y, x: s.atan2(y, x), oracle="numpy.arctan2",
+    error=measured("NumPy's arctan2; slopes from a point scaled by a power of two"),
     doc=example("The angle of the point (y, x) as seen in the plane: atan2(y, x), in [-pi, pi].",
                 "round(float(ad.atan2(1.0, -1.0)), 4)", "2.3562", "Its derivatives at the origin are 0."))
 

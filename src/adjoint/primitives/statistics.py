@@ -14,7 +14,9 @@ from .._tensor import Value
 from .._trace import hooks, record
 from . import _lengths
 from . import _twofold as twofold
+from ._accuracy import measured, stated
 from ._curves import doubled
+from ._layout import layout
 from ._make import check_kind, elementwise, install, normalize_axes
 from .arithmetic import add, divide, multiply
 from .broadcast import add_up, axis_key, broadcast_to, reduced, restore, wide, widest
@@ -24,7 +26,6 @@ from .creation import ones_of
 from .movement import reshape, section, transpose
 from .normalize import project
 from .reduction import count_of, divided, mean, shifted, sum_over
-from .softmax import layout
 from .sorting import sort_pair
 
 __all__ = ["average", "median", "percentile", "quantile", "std", "var"]
@@ -237,12 +238,16 @@ def _expanded(rule: Any) -> Any:
 VAR: Primitive = Primitive(
     "var", _spread_infer("var"), _var_kernel, vjp=_var_vjp, jvp=_var_jvp, batch=shifted(lambda: VAR),
     oracle=lambda x, axes, correction, keepdims: np.var(x, axis=axes, ddof=correction, keepdims=keepdims),
-    expand=_expanded(_lengths.variance), cases=_spread_cases(), doc="The variance over axes.")
+    expand=_expanded(_lengths.variance), cases=_spread_cases(),
+    error=measured("differences to the mean, twice", why="f' in float64 counts against |x f''| next to the mean"),
+    doc="The variance over axes.")
 
 STD: Primitive = Primitive(
     "std", _spread_infer("std"), _std_kernel, vjp=_std_vjp, jvp=_std_jvp, batch=shifted(lambda: STD),
     oracle=lambda x, axes, correction, keepdims: np.std(x, axis=axes, ddof=correction, keepdims=keepdims),
-    expand=_expanded(_lengths.deviation), cases=_spread_cases(), doc="The standard deviation over axes.")
+    expand=_expanded(_lengths.deviation), cases=_spread_cases(),
+    error=measured("differences to the mean, twice", why="f' in float64 counts against |x f''| next to the mean"),
+    doc="The standard deviation over axes.")
 
 
 @lru_cache(4096)
@@ -257,6 +262,7 @@ def _floating(x: Any) -> Any:
     return t if t._spec.dtype.kind in "fc" else cast(t, _dtypes.DEFAULT_FLOAT)
 
 
+@stated(VAR)
 def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
     """The variance of ``x`` over ``axis``: sum |x - mean|^2 / (n - correction).
 
@@ -274,6 +280,7 @@ def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False)
     return record(_spread_op(VAR, t._spec.ndim, axis_key(axis), correction, keepdims), t)
 
 
+@stated(STD)
 def std(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
     """The standard deviation of ``x`` over ``axis``: the root of the variance, arguments as for ``var``.
 

@@ -20,6 +20,7 @@ from .._operators import binary, unary
 from .._tensor import Value
 from .._trace import record
 from . import _twofold as twofold
+from ._accuracy import measured, stated
 from ._curves import two_sum
 from ._make import check_kind, elementwise, install
 from ._twofold import repaired
@@ -44,10 +45,12 @@ _BOTH_POSITIVE = ((0.1, 3.0), (0.1, 3.0))
 exp = elementwise(
     "exp", 1, wide(np.exp), lambda r, x: (r,),
     lower=lambda s, x: s.exp(x), oracle="mpmath.exp",
+    error=measured("NumPy's exp"),
     doc=example("The exponential e**x.", "round(float(ad.exp(1.0)), 4)", "2.7183"))
 expm1 = elementwise(
     "expm1", 1, wide(np.expm1), lambda r, x: (exp(x),),
     lower=lambda s, x: s.expm1(x), oracle="mpmath.expm1",
+    error=measured("NumPy's expm1"),
     doc=example("e**x - 1, accurate near 0.", "round(float(ad.expm1(1.0)), 4)", "1.7183"))
 
 
@@ -98,23 +101,30 @@ def _shifted(x: Any, c: float, n: int) -> Any:
 exp2: Any = elementwise(
     "exp2", 1, wide(np.exp2), lambda r, x: (_exp2_slope(x, _LN2),),
     lower=lambda s, x: s.exp2(x), oracle=lambda x: 2 ** x,
+    error=measured("NumPy's exp2"),
     doc=example("The power 2**x.", "float(ad.exp2(3.0))", "8.0"))
 log = elementwise(
     "log", 1, wide(np.log), lambda r, x: (lambda t: t / x,),
     lower=lambda s, x: s.log(x), oracle="mpmath.log", domain=_POSITIVE,
+    error=measured("NumPy's log"),
     doc=example("The natural logarithm of x.", "round(float(ad.log(10.0)), 4)", "2.3026", "-inf at 0, NaN below."))
 log1p: Any = elementwise(
     "log1p", 1, wide(np.log1p), lambda r, x: (_shifted(x, 1.0, 1),),
     lower=lambda s, x: s.log1p(x), oracle="mpmath.log1p", domain=((-0.9, 3.0),),
+    error=measured("NumPy's log1p"),
     doc=example("log(1 + x), accurate near 0.", "round(float(ad.log1p(1.0)), 4)", "0.6931"))
 log2 = elementwise(
     "log2", 1, wide(np.log2), lambda r, x: (monomial(x, 1 / _LN2, -2),),
     lower=lambda s, x: s.log2(x), oracle=lambda x: np.log2(x),
-    domain=_POSITIVE, doc=example("The logarithm of x to base 2.", "float(ad.log2(8.0))", "3.0"))
+    domain=_POSITIVE,
+    error=measured("NumPy's log2"),
+    doc=example("The logarithm of x to base 2.", "float(ad.log2(8.0))", "3.0"))
 log10 = elementwise(
     "log10", 1, wide(np.log10), lambda r, x: (monomial(x, 1 / math.log(10), -2),),
     lower=lambda s, x: s.log10(x), oracle="mpmath.log10",
-    domain=_POSITIVE, doc=example("The logarithm of x to base 10.", "float(ad.log10(100.0))", "2.0"))
+    domain=_POSITIVE,
+    error=measured("NumPy's log10"),
+    doc=example("The logarithm of x to base 10.", "float(ad.log10(100.0))", "2.0"))
 
 
 def _logistic_kernel(x: Any, y: Any) -> Any:
@@ -132,6 +142,7 @@ _logistic: Any = helper(
 logaddexp = elementwise(
     "logaddexp", 2, wide(np.logaddexp), lambda r, x, y: (_logistic(x, y), _logistic(y, x)), kinds="f",
     lower=lambda s, x, y: s.logaddexp(x, y), oracle="numpy.logaddexp",
+    error=measured("NumPy's logaddexp; slopes from exp(y - x)"),
     doc=example("log(e**x + e**y).", "round(float(ad.logaddexp(1000.0, 1000.0)), 4)", "1000.6932"))
 
 # --------------------------------------------------------------------------------------------------------------- roots
@@ -139,11 +150,14 @@ logaddexp = elementwise(
 sqrt = elementwise(
     "sqrt", 1, np.sqrt, lambda r, x: (monomial(x, 0.5, -1),),
     lower=lambda s, x: s.sqrt(x), oracle="mpmath.sqrt", domain=_POSITIVE,
+    error=measured("NumPy's sqrt"),
     doc=example("The square root of x.", "float(ad.sqrt(9.0))", "3.0", "Its derivative at 0 is inf."))
 rsqrt = elementwise(
     "rsqrt", 1, wide(lambda x: 1 / np.sqrt(x)), lambda r, x: (monomial(x, -0.5, -3),),
     lower=lambda s, x: s.rsqrt(x), oracle=lambda x: x ** -0.5,
-    domain=_POSITIVE, doc=example("The reciprocal square root 1 / sqrt(x).", "float(ad.rsqrt(4.0))", "0.5"))
+    domain=_POSITIVE,
+    error=measured("1 / sqrt(x)"),
+    doc=example("The reciprocal square root 1 / sqrt(x).", "float(ad.rsqrt(4.0))", "0.5"))
 
 
 def _cbrt(x: Any) -> Any:
@@ -162,6 +176,7 @@ _cbrt_slope: Any = helper(
 cbrt = elementwise(
     "cbrt", 1, wide(_cbrt), lambda r, x: (_cbrt_slope(x),), kinds="f", lower=lambda s, x: s.cbrt(x), oracle="numpy.cbrt",
     domain=_POSITIVE,
+    error=measured("NumPy's cbrt and a Newton step"),
     doc=example("The real cube root of x.", "round(float(ad.cbrt(-8.0)), 4)", "-2.0", "Its derivative at 0 is inf."))
 
 # ---------------------------------------------------------------------------------------------------------- the power
@@ -265,7 +280,9 @@ def _power_kernel(x: Any, y: Any) -> Any:
 _POW: Any = elementwise(
     "pow", 2, wide(_power_kernel), lambda r, x, y: (_power_slope(x, y, 1, 0), _power_slope(x, y, 0, 1)), kinds="iufc",
     domain=((0.2, 3.0), (-3.0, 3.0)),
-    lower=lambda s, x, y: s.pow(x, y), oracle="numpy.power", doc="The power x**y.", public=False)
+    lower=lambda s, x, y: s.pow(x, y), oracle="numpy.power",
+    error=measured("NumPy's power; slopes x**(y - k) log(x)**m"),
+    doc="The power x**y.", public=False)
 
 
 def _int_pow_infer(x: Spec, n: int) -> Spec:
@@ -291,7 +308,9 @@ INT_POW = Primitive(
     elementwise=True, lower=lambda s, x, n: s.int_pow(x, n),
     cases=(lambda rng: ((rng.uniform(-3, 3, (2, 3)),), {"n": 3}),
            lambda rng: ((rng.uniform(0.5, 3, (2, 3)),), {"n": -2})),
-    oracle=lambda x, n: x ** n, doc="The power x**n with an integer n that is part of the program.")
+    oracle=lambda x, n: x ** n,
+    error=measured("products, NumPy's power"),
+    doc="The power x**n with an integer n that is part of the program.")
 
 
 def _int_pow_slope(x: Any, n: int) -> Any:
@@ -315,6 +334,7 @@ _power = binary(_POW, "pow", "")
 _power_reflected = binary(_POW, "pow", "", True)
 
 
+@stated(_POW.prim)
 def pow(x: Any, y: Any) -> Any:
     """The power x**y.
 
@@ -350,10 +370,12 @@ install("__rpow__", _power_reflected)
 sin = elementwise(
     "sin", 1, wide(np.sin), lambda r, x: (cos(x),),
     lower=lambda s, x: s.sin(x), oracle="mpmath.sin",
+    error=measured("NumPy's sin"),
     doc=example("The sine of x, in radians.", "round(float(ad.sin(0.5)), 4)", "0.4794"))
 cos: Any = elementwise(
     "cos", 1, wide(np.cos), lambda r, x: (negative(sin(x)),),
     lower=lambda s, x: s.cos(x), oracle="mpmath.cos",
+    error=measured("NumPy's cos"),
     doc=example("The cosine of x, in radians.", "round(float(ad.cos(0.5)), 4)", "0.8776"))
 
 _sec2: Any = helper(
@@ -370,6 +392,7 @@ def _tan_slope(x: Any) -> Any:
 tan: Any = elementwise(
     "tan", 1, wide(np.tan), lambda r, x: (_tan_slope(x),),
     lower=lambda s, x: s.tan(x), oracle="mpmath.tan", domain=((-1.4, 1.4),),
+    error=measured("NumPy's tan"),
     doc=example("The tangent of x, in radians.", "round(float(ad.tan(0.5)), 4)", "0.5463"))
 
 # Slopes of the inverse functions: x**m q**(-n/2), with q = 1 - x**2, 1 + x**2 or x**2 - 1 and m 0 or 1. The factor x is
@@ -446,26 +469,32 @@ def _root(x: Any, form: str, n: int, m: int = 0) -> Any:
 asin = elementwise(
     "asin", 1, wide(np.arcsin), lambda r, x: (_root(x, "circle", 1),),
     lower=lambda s, x: s.asin(x), oracle="mpmath.asin", domain=_UNIT,
+    error=measured("NumPy's arcsin"),
     doc=example("The inverse sine of x, in [-pi/2, pi/2].", "round(float(ad.asin(0.5)), 4)", "0.5236"))
 acos = elementwise(
     "acos", 1, wide(np.arccos), lambda r, x: (negative(_root(x, "circle", 1)),),
     lower=lambda s, x: s.acos(x), oracle="mpmath.acos", domain=_UNIT,
+    error=measured("NumPy's arccos"),
     doc=example("The inverse cosine of x, in [0, pi].", "round(float(ad.acos(0.5)), 4)", "1.0472"))
 atan = elementwise(
     "atan", 1, wide(np.arctan), lambda r, x: (_root(x, "line", 2),),
     lower=lambda s, x: s.atan(x), oracle="mpmath.atan",
+    error=measured("NumPy's arctan"),
     doc=example("The inverse tangent of x, in [-pi/2, pi/2].", "round(float(ad.atan(0.5)), 4)", "0.4636"))
 asinh = elementwise(
     "asinh", 1, wide(np.arcsinh), lambda r, x: (_root(x, "line", 1),),
     lower=lambda s, x: s.asinh(x), oracle="mpmath.asinh",
+    error=measured("NumPy's arcsinh"),
     doc=example("The inverse hyperbolic sine of x.", "round(float(ad.asinh(0.5)), 4)", "0.4812"))
 acosh = elementwise(
     "acosh", 1, wide(np.arccosh), lambda r, x: (_root(x, "hyperbola", 1),),
     lower=lambda s, x: s.acosh(x), oracle="mpmath.acosh", domain=((1.1, 3.0),),
+    error=measured("NumPy's arccosh"),
     doc=example("The inverse hyperbolic cosine of x.", "round(float(ad.acosh(2.0)), 4)", "1.317"))
 atanh = elementwise(
     "atanh", 1, wide(np.arctanh), lambda r, x: (_root(x, "circle", 2),),
     lower=lambda s, x: s.atanh(x), oracle="mpmath.atanh", domain=_UNIT,
+    error=measured("NumPy's arctanh"),
     doc=example("The inverse hyperbolic tangent of x.", "round(float(ad.atanh(0.5)), 4)", "0.5493"))
 
 # ---------------------------------------------------------------------------------------------------------- hyperbolic
@@ -473,14 +502,17 @@ atanh = elementwise(
 sinh = elementwise(
     "sinh", 1, wide(np.sinh), lambda r, x: (cosh(x),),
     lower=lambda s, x: s.sinh(x), oracle="mpmath.sinh",
+    error=measured("NumPy's sinh"),
     doc=example("The hyperbolic sine of x.", "round(float(ad.sinh(0.5)), 4)", "0.5211"))
 cosh: Any = elementwise(
     "cosh", 1, wide(np.cosh), lambda r, x: (sinh(x),),
     lower=lambda s, x: s.cosh(x), oracle="mpmath.cosh",
+    error=measured("NumPy's cosh"),
     doc=example("The hyperbolic cosine of x.", "round(float(ad.cosh(0.5)), 4)", "1.1276"))
 tanh = elementwise(
     "tanh", 1, wide(np.tanh), lambda r, x: (_sech2(x),),
     lower=lambda s, x: s.tanh(x), oracle="mpmath.tanh",
+    error=measured("NumPy's tanh"),
     doc=example("The hyperbolic tangent of x.", "round(float(ad.tanh(0.5)), 4)", "0.4621"))
 
 
@@ -532,6 +564,7 @@ xlogy = elementwise(
     "xlogy", 2, wide(lambda x, y: _at_zero(x, x * np.log(y))),
     lambda r, x, y: (_log_beside(x, y), xdivy(x, y)),
     lower=lambda s, x, y: s.xlogy(x, y), oracle=lambda x, y: x * np.log(y), domain=_BOTH_POSITIVE,
+    error=measured("x log(y)"),
     doc=example("x * log(y), and 0 where x is 0, whatever y is.", "float(ad.xlogy(0.0, 0.0))", "0.0",
                 "Derivatives: log(y) and x / y; where both are 0 they are 0."))
 xlog1py = elementwise(
@@ -539,5 +572,6 @@ xlog1py = elementwise(
     lambda r, x, y: (_log1p_beside(x, y), xdivy(x, add(y, 1))), oracle=lambda x, y: x * np.log1p(y),
     lower=lambda s, x, y: s.xlog1py(x, y),
     domain=_BOTH_POSITIVE,
+    error=measured("x log1p(y)", float32=(1, 2, 4), why="its slope in y has three roundings in float32"),
     doc=example("x * log(1 + y), and 0 where x is 0, whatever y is.", "float(ad.xlog1py(0.0, -1.0))", "0.0",
                 "Derivatives: log(1 + y) and x / (1 + y); where x is 0 and y is -1 they are 0."))

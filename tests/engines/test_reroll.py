@@ -17,7 +17,7 @@ from adjoint.engines import llvm as llvm_engine
 from adjoint.plan.reroll import repeats
 
 pytest.importorskip("llvmlite")
-from adjoint.engines.llvm import straight
+from adjoint.engines.llvm import straight, unit
 
 Make = Callable[[], list[Any]]
 
@@ -236,6 +236,32 @@ def test_second_derivative(loops: list[tuple[int, int]]) -> None:
 
     both(run, 1e-11)
     assert loops
+
+
+def test_a_frame_too_large_for_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unit, "_FRAME", 64)
+    both(gradient(measured, 0.4, 0.7))
+    both(gradient(pendulum(200), *START))
+
+
+def test_numbers_from_outside_come_in_one_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    packs: list[dict[int, list[int]]] = []
+    packed = llvm_engine._packed
+    monkeypatch.setattr(llvm_engine, "_packed", lambda fused: packs.append(packed(fused)) or packs[-1])
+    both(gradient(measured, 0.4, 0.7))
+    both(gradient(measured_in_tensors, 0.4, 0.7))
+    assert all(len(values) >= 60 for found in packs for values in found.values())
+    assert sum(map(len, packs)) >= 2
+
+
+def test_numbers_that_a_loop_refuses_reach_numpy_from_their_array() -> None:
+    def run() -> list[Any]:
+        x = ad.constant(np.float64(0.2))
+        for value in MEASURED:
+            x = ad.sin(x * 0.5 + value) + ad.sin(1e15 * x)
+        return [x]
+
+    both(run)
 
 
 def test_equal_loops_share_their_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,13 +121,15 @@ def jobs_for(library: str, names: list[str], dtypes: tuple[str, ...]) -> tuple[l
     return jobs, arrays
 
 
-def in_process(library: str, names: list[str], dtypes: tuple[str, ...]) -> dict[str, Any]:
-    return worker.evaluate(worker.RUNNERS[library](), *jobs_for(library, names, dtypes))
+def in_process(library: str, names: Any = (), dtypes: Any = (), *, jobs: Any = None, arrays: Any = None) -> dict[str, Any]:
+    """The results of jobs, or of the cases named."""
+    if jobs is None:
+        jobs, arrays = jobs_for(library, names, dtypes)
+    return worker.evaluate(worker.RUNNERS[library](), jobs, arrays)
 
 
-def in_subprocess(library: str, python: str, names: list[str], dtypes: tuple[str, ...]) -> dict[str, Any]:
+def in_subprocess(library: str, python: str, *, jobs: Any, arrays: Any) -> dict[str, Any]:
     """Evaluate in the interpreter ``python``, whose environment has the library."""
-    jobs, arrays = jobs_for(library, names, dtypes)
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder, "jobs.npz"), Path(folder, "out.npz")
         np.savez(given, jobs=np.array(json.dumps(jobs)), **arrays)
@@ -146,6 +148,41 @@ def table(found: dict[str, Any], references: dict[str, Any], normal: bool = Fals
         name, dtype = key.rsplit(".", 1)
         out[key] = scores(CASES[name], dtype, got, references, normal=normal)
     return out
+
+
+@dataclass
+class Found:
+    """What was measured of one library: Scores by case and dtype, the same without subnormal numbers, errors of long rows."""
+
+    all: dict[str, list[Score]]
+    normal: dict[str, list[Score]]
+    long: dict[str, list[float]]
+    version: str = ""
+
+
+def long_rows(library: str, run: Any) -> dict[str, list[float]]:
+    """The largest errors in ulp of value and gradient, for every case of rows.py."""
+    from . import rows
+
+    out = {}
+    for dtype in ("float32", "float64"):
+        for slope in (True, False):                      # those without are large
+            jobs, arrays = rows.jobs_for(library, [n for n, case in rows.LONG.items() if case.gradient == slope], dtype)
+            for name, got in run(library, jobs=jobs, arrays=arrays).items():
+                out[f"{name}.{dtype}"] = rows.compare(got, rows.exact_of(name, dtype))
+    return out
+
+
+def write(file: Path, found: dict[str, Found]) -> None:
+    file.write_text(json.dumps({k: asdict(v) for k, v in found.items()}, separators=(",", ":")), encoding="utf-8")
+
+
+def read(file: Path) -> dict[str, Found]:
+    def scores(table: dict[str, Any]) -> dict[str, list[Score]]:
+        return {k: [Score(**{**s, "worst": tuple(s["worst"])}) for s in v] for k, v in table.items()}
+
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return {k: Found(scores(v["all"]), scores(v["normal"]), v["long"], v["version"]) for k, v in kept.items()}
 
 
 __all__ = ["ORDERS", "Score", "errors", "in_process", "in_subprocess", "load", "score", "scores", "stale", "table"]

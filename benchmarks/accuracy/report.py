@@ -4,9 +4,10 @@ from __future__ import annotations
 import numpy as np
 
 from .cases import CASES
-from .measure import ORDERS, Score
+from .measure import ORDERS, Found, Score
+from .rows import LONG
 
-Found = dict[str, dict[str, list[Score]]]
+Tables = dict[str, dict[str, list[Score]]]
 _TITLES = {"adjoint": "adjoint", "adjoint, llvm": "adjoint, llvm engine", "tensorflow": "TensorFlow", "torch": "PyTorch",
            "jax": "JAX"}
 
@@ -29,12 +30,12 @@ def bad(s: Score, bound: float) -> bool:
     return s.most > bound or s.false + s.missed > 0
 
 
-def counts(found: Found, library: str, dtype: str, order: int, bounds: tuple[float, ...]) -> tuple[int, list[int]]:
-    kept = [scores[order] for key, scores in found[library].items() if key.endswith(dtype)]
+def counts(found: dict[str, Found], library: str, dtype: str, order: int, bounds: tuple[float, ...]) -> tuple[int, list[int]]:
+    kept = [scores[order] for key, scores in found[library].normal.items() if key.endswith(dtype)]
     return len(kept), [sum(bad(s, b) for s in kept) for b in bounds]
 
 
-def headline(found: Found, dtypes: tuple[str, ...]) -> str:
+def headline(found: dict[str, Found], dtypes: tuple[str, ...]) -> str:
     """In how many cases each order exceeds 1, 4 and 100 ulp, or is falsely NaN or infinite."""
     rows = ["| library | dtype | cases | f over 1 / 4 / 100 ulp | f' | f'' |", "| --- | --- | --- | --- | --- | --- |"]
     for library in found:
@@ -45,7 +46,7 @@ def headline(found: Found, dtypes: tuple[str, ...]) -> str:
     return "\n".join(rows)
 
 
-def lines(found: Found, names: list[str], dtypes: tuple[str, ...], over: float) -> str:
+def lines(found: Tables, names: list[str], dtypes: tuple[str, ...], over: float) -> str:
     out = []
     for library, table in found.items():
         for name in names:
@@ -59,30 +60,65 @@ def lines(found: Found, names: list[str], dtypes: tuple[str, ...], over: float) 
     return "\n".join(out)
 
 
-def page(found: Found, normal: Found, dtypes: tuple[str, ...], versions: dict[str, str]) -> str:
-    parts = [_HEAD, "## In how many cases", "", _COUNTS, "", headline(normal, dtypes), ""]
+def page(found: dict[str, Found], dtypes: tuple[str, ...]) -> str:
+    parts = [_HEAD, "## In how many cases", "", _COUNTS, "", headline(found, dtypes), ""]
+    versions = [f"{_TITLES[k]} {v.version}" for k, v in found.items() if v.version]
     if versions:
-        parts += ["Versions: " + ", ".join(f"{_TITLES[k]} {v}" for k, v in versions.items()) + f"; NumPy {np.__version__}.", ""]
+        parts += ["Versions: " + ", ".join(versions) + f"; NumPy {np.__version__}.", ""]
+    others = [k for k in found if k != "adjoint"]
     for dtype in dtypes:
         parts += [f"## {dtype}", "", "| function | f | f' | f'' | worst for f | worst for f' | worst for f'' |",
                   "| --- " * 7 + "|"]
         for name in CASES:
-            scores = found["adjoint"].get(f"{name}.{dtype}")
+            scores = found["adjoint"].all.get(f"{name}.{dtype}")
             if scores:
                 parts.append(f"| {name} | " + " | ".join(map(cell, scores)) + " | "
                              + " | ".join(point(s.worst, dtype) for s in scores) + " |")
         parts.append("")
-        others = [k for k in found if k != "adjoint"]
         if others:
-            titles = ["adjoint", *(_TITLES[k] for k in others)]
             parts += [f"## {dtype}, beside the others", "", "Maxima of f · f' · f'', subnormal numbers left out.", "",
-                      "| function | " + " | ".join(titles) + " |", "| --- " * (len(titles) + 1) + "|"]
+                      *_beside("function", others)]
             for name in CASES:
-                row = [_short(normal[k].get(f"{name}.{dtype}")) for k in ("adjoint", *others)]
+                row = [_short(found[k].normal.get(f"{name}.{dtype}")) for k in ("adjoint", *others)]
                 parts.append(f"| {name} | " + " | ".join(row) + " |")
             parts.append("")
-    parts.append(_FEET)
-    return "\n".join(parts)
+    parts += ["## Long rows", "", _LONG, ""]
+    for dtype in dtypes:
+        parts += [f"### {dtype}", "", *_beside("rows", others)]
+        for name in LONG:
+            row = [" · ".join(map(_long, found[k].long.get(f"{name}.{dtype}", []))) for k in ("adjoint", *others)]
+            parts.append(f"| {name} | " + " | ".join(row) + " |")
+        parts.append("")
+    return "\n".join([*parts, _BOUNDS, *_bounds(), "", _FEET, "```text", *_formulas(), "```", ""])
+
+
+def _formulas() -> list[str]:
+    """The table in the docstring of the module that recognises them."""
+    from adjoint import _formulas
+
+    return [line[4:] for line in (_formulas.__doc__ or "").splitlines() if line.startswith("    ")]
+
+
+def _beside(what: str, others: list[str]) -> list[str]:
+    titles = ["adjoint", *(_TITLES[k] for k in others)]
+    return [f"| {what} | " + " | ".join(titles) + " |", "| --- " * (len(titles) + 1) + "|"]
+
+
+def _long(error: float) -> str:
+    return "NaN or infinite" if np.isinf(error) else number(error)
+
+
+def _bounds() -> list[str]:
+    """The bounds stated by the primitives that are over the ordinary ones, each with its reason."""
+    from adjoint.primitives._accuracy import ORDINARY
+
+    rows = ["| function | float32 | float64 | because |", "| --- " * 4 + "|"]
+    for name, case in CASES.items():
+        error = case.error
+        if any(b > o for d in ("float32", "float64") for b, o in zip(error.of(d), ORDINARY.of(d))) or case.root:
+            cells = [" / ".join(f"{b:g}" for b in error.of(d)) for d in ("float32", "float64")]
+            rows.append(f"| {name} | " + " | ".join(cells) + f" | {error.why} |")
+    return rows
 
 
 def _short(scores: list[Score] | None) -> str:
@@ -112,24 +148,28 @@ everywhere else.
 _COUNTS = """Cases in which f, f' or f'' is over 1, 4 and 100 ulp somewhere (a false NaN or infinity counts as over). Subnormal
 arguments and results are left out here, since some libraries flush them to zero by design; the tables of adjoint below
 count them."""
-_FEET = """## Bounds
+_LONG = """Largest errors in ulp of value · gradient, against closed formulas in mpmath and exact sums. Sums are of
+numbers between 0 and 1. For products of matrices the error of every entry is within n units of |A| |B|, n terms long (the
+classical bound of Higham, Accuracy and Stability, 3.5), for the product and for its two cotangents; `tests/accuracy` checks
+it."""
+_BOUNDS = """## Bounds
 
-float32 (and the 16-bit floats): computed in float64 and rounded once, so f and f' are within 1 ulp; the slope of a quotient in
-its denominator has three roundings in float32, up to 2 ulp. f'' is within 4 ulp. The compiled
-engine takes the slopes of gelu, gelu_tanh and silu from the formula also next to their roots: up to 4 ulp there.
-
-float64: f, f' and f'' within 4 ulp for most functions. What exceeds that, and why:
-
-- second derivatives that are sums over a row (softmax, l2_normalize, std, norm, logcumsumexp) and the mixed derivative of x**y
-  where the sum is close to 0: the terms are right to a few ulp, their sum keeps their absolute error;
-- soft-label cross-entropy where the prediction equals the label: the error of f' is about an ulp of the label, however small f'
-  is; KL where log(p/q) = -1: within 4 ulp of max(|f'|, |x f''|); lgamma and digamma at their roots left of -6, which no series
-  covers;
-- erfinv, whose value has 2 ulp that its derivatives double; the value of gelu and digamma, f' of gelu_tanh and mish, f'' of atan,
-  digamma, silu, gelu_tanh and mish, by 0.1 to 4 ulp more than the 4.
+What the functions state about themselves: 1 ulp for f and f' and 4 for f'' in float32 (16-bit floats are computed in float32 and
+rounded once), 4 for each in float64. In the fused loops of the compiled engine f and f' have 2 ulp in float32. More is allowed
+here:
+"""
+_FEET = """At a zero of f' that float64 arguments come close to (soft labels, KL divergence, the entropy term, sinc, variances) f'
+counts against max(|f'|, |x f''|): what moving x by one unit in its last place does to f'.
 
 Sources: elementary functions are NumPy's, erf and gamma functions SciPy's where these are accurate; series at roots come from
-`tools/roots.py`, polynomials of the compiled engine from `tools/minimax.py`, both fitted with mpmath.
+`tools/roots.py`, polynomials of the compiled engine from `tools/minimax.py`, both fitted with mpmath. Where terms cancel,
+float64 is computed as sums of two float64 numbers (`primitives/_twofold.py`).
+
+## Formulas written by hand
+
+Recognised, and as exact as the function, in value and derivatives of any order, in both modes and on both engines; off with
+`ad.config.rewrites = False`:
+
 """
 
 __all__ = ["ORDERS", "headline", "lines", "page"]

@@ -2,10 +2,15 @@
 
     1 / (1 + exp(-x)),  exp(x) / (1 + exp(x))      sigmoid(x)
     log(1 + exp(x)),  log1p(exp(x))                softplus(x)
+    exp(x) / sum(exp(x)),  also of x - max(x)      softmax(x)
+    log(sum(exp(x))),  max(x) + log(sum(exp(x - max(x))))    logsumexp(x)
     log(softmax(x)),  log(sigmoid(x))              log_softmax(x),  log_sigmoid(x)
     sqrt(x*x + y*y)                                hypot(x, y)
     x / norm(x)                                    the unit vector of x
     y*log(p) + (1-y)*log(1-p),  p a sigmoid        minus the binary cross-entropy from logits
+    -y*log(p) - (1-y)*log(1-p),  log1p(-p)         the same the other way round, and for log(1-p)
+
+A sigmoid or softmax may itself be written out. A maximum may be held constant (stop_gradient).
 
 The same recognition serves the values (passes/rewrites.py) and the derivatives (_derive.py): a derivative rule that is run
 on the pieces of the formula has lost the digits already.
@@ -21,7 +26,7 @@ from ._trace import INPUT, LITERAL, READ, Trace, _spec_at
 from .primitives._binary import BINARY
 from .primitives.normalize import NORMALIZE
 from .primitives.plane import hypot
-from .primitives.softmax import LOG_SOFTMAX
+from .primitives.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 from .primitives.special import log_sigmoid, sigmoid, softplus
 
 Known = Callable[[int], tuple[Op, tuple[int, ...]] | None]
@@ -101,6 +106,55 @@ class _Reader:
         return args[0] if args is not None and args[0] == args[1] else None
 
 
+    def sum_exp(self, v: int) -> tuple[int, tuple[int, ...], bool, int | None, int] | None:
+        """(x, axes, keepdims, the maximum taken off, the exponential) for v = sum(exp(x)) or sum(exp(x - max(x)))."""
+        found = self.known(v)
+        args = self.take(v, "sum")
+        e = None if args is None else self.take(args[0], "exp")
+        if found is None or args is None or e is None:
+            return None
+        axes, keepdims = found[0].params["axes"], found[0].params["keepdims"]
+        shifted = self.known(e[0])
+        if shifted is not None and shifted[0].prim.name == "subtract":
+            x, m = shifted[1]
+            if self.is_maximum(m, x, axes):
+                self.inside.add(e[0])
+                return x, axes, keepdims, m, args[0]
+        return e[0], axes, keepdims, None, args[0]
+
+    def is_maximum(self, m: int, x: int, axes: tuple[int, ...]) -> bool:
+        """Whether m = max(x) over these axes, which stay; a maximum held constant is not gone through."""
+        found = self.known(m)
+        if found is not None and found[0].prim.name == "stop_gradient":
+            top = self.known(found[1][0])
+        else:
+            top = found
+        if top is None or top[0].prim.name != "max" or top[1] != (x,):
+            return False
+        if top[0].params["axes"] != axes or not (top[0].params["keepdims"] or len(axes) == self.specs(x).ndim):
+            return False
+        if top is found:
+            self.inside.add(m)
+        return True
+
+    def softmax_of(self, v: int) -> tuple[int, tuple[int, ...]] | None:
+        """(x, axes) for v = softmax(x), as the operation or written out."""
+        found = self.known(v)
+        if found is None:
+            return None
+        if found[0].prim.name == "softmax":
+            self.inside.add(v)
+            return found[1][0], found[0].params["axes"]
+        args = self.take(v, "divide")
+        below = None if args is None else self.sum_exp(args[1])
+        if args is None or below is None:
+            return None
+        if below[4] != args[0] and self.take(args[0], "exp") != self.known(below[4])[1]:  # type: ignore[index]
+            return None
+        x, axes, keepdims, _, _ = below
+        return (x, axes) if keepdims or len(axes) == self.specs(x).ndim else None
+
+
 def recognise(v: int, known: Known, specs: Specs) -> Formula | None:
     """What the value ``v`` is, if it is one of the formulas above and a real float."""
     found = known(v)
@@ -124,6 +178,10 @@ def _quotient(r: _Reader, v: int, *args: int) -> Any:
         return sigmoid.primitive.op(), (x,)
     if len(args) == 2:
         r.inside.clear()
+        row = r.softmax_of(v)
+        if row is not None:
+            return SOFTMAX.op(axes=row[1]), (row[0],)
+        r.inside.clear()
         found = r.known(args[1])
         if found is not None and found[0].prim.name == "vector_norm" and found[1] == (args[0],):
             spec, axes = r.specs(args[0]), found[0].params["axes"]
@@ -139,10 +197,14 @@ def _logarithm(r: _Reader, v: int, a: int) -> Any:
     if e is not None:
         return softplus.primitive.op(), (e[0],)
     r.inside.clear()
-    found = r.known(a)
-    if found is not None and found[0].prim.name == "softmax":
-        r.inside.add(a)
-        return LOG_SOFTMAX.op(**found[0].params), found[1]
+    row = r.softmax_of(a)
+    if row is not None:
+        return LOG_SOFTMAX.op(axes=row[1]), (row[0],)
+    r.inside.clear()
+    total = r.sum_exp(a)
+    if total is not None and total[3] is None:
+        return LOGSUMEXP.op(axes=total[1], keepdims=total[2]), (total[0],)
+    r.inside.clear()
     x = r.sigmoid_of(a)
     return None if x is None else (log_sigmoid.primitive.op(), (x,))
 
@@ -161,8 +223,13 @@ def _root(r: _Reader, v: int, a: int) -> Any:
 
 
 def _entropy(r: _Reader, v: int, *args: int) -> Any:
-    """y*log(p) + (1-y)*log(1-p), in any order, with p a sigmoid."""
+    """y*log(p) + (1-y)*log(1-p), in any order, with p a sigmoid; or max(x) + log(sum(exp(x - max(x))))."""
     for first, second in (args, args[::-1]):
+        r.inside.clear()
+        a = r.take(second, "log")
+        total = None if a is None else r.sum_exp(a[0])
+        if total is not None and total[3] == first:
+            return LOGSUMEXP.op(axes=total[1], keepdims=total[2]), (total[0],)
         r.inside.clear()
         one, other = r.take(first, "multiply"), r.take(second, "multiply")
         if one is None or other is None:
@@ -175,17 +242,37 @@ def _entropy(r: _Reader, v: int, *args: int) -> Any:
     return None
 
 
+def _entropy_less(r: _Reader, v: int, a: int, b: int) -> Any:
+    """-y*log(p) - (1-y)*log(1-p)."""
+    whole, other = r.take(a, "negative"), r.take(b, "multiply")
+    one = r.take(a if whole is None else whole[0], "multiply")
+    if one is None or other is None:
+        return None
+    for y, log_p in (one, one[::-1]):
+        label = (y,) if whole is not None else r.take(y, "negative")
+        for rest, log_q in (other, other[::-1]) if label is not None else ():
+            x = _pair(r, label[0], log_p, rest, log_q)  # type: ignore[index]
+            if x is not None:
+                return BINARY.op(), (label[0], x)  # type: ignore[index]
+    return None
+
+
 def _pair(r: _Reader, y: int, log_p: int, rest: int, log_q: int) -> int | None:
     p, q = r.take(log_p, "log"), r.take(log_q, "log")
-    if p is None or q is None or r.rest_of(rest) != y:
+    if p is None or r.rest_of(rest) != y:
         return None
-    other = r.rest_of(q[0])
+    if q is not None:
+        other = r.rest_of(q[0])
+    else:
+        q = r.take(log_q, "log1p")
+        negated = None if q is None else r.take(q[0], "negative")
+        other = None if negated is None else negated[0]
     x = r.sigmoid_of(p[0])                               # p may be written out twice
     return x if x is not None and other is not None and r.sigmoid_of(other) == x else None
 
 
 _RULES: dict[str, Any] = {"divide": _quotient, "reciprocal": _quotient, "log": _logarithm, "log1p": _log1p, "sqrt": _root,
-                          "add": _entropy}
+                          "add": _entropy, "subtract": _entropy_less}
 
 
 # ------------------------------------------------------------------------------------------------------ in a trace

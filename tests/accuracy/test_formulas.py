@@ -42,6 +42,32 @@ def entropy_of_sigmoid(x: Any, y: Any) -> Any:
     return -ad.mean((1 - y) * ad.log(1 - ad.sigmoid(x)) + ad.log(ad.sigmoid(x)) * y)
 
 
+def entropy_less(x: Any, y: Any) -> Any:
+    p = ad.sigmoid(x)
+    return ad.mean(-y * ad.log(p) - (1 - y) * ad.log1p(-p))
+
+
+def entropy_negated(x: Any, y: Any) -> Any:
+    p = 1 / (1 + ad.exp(-x))
+    return ad.mean(-(y * ad.log(p)) - (1 - y) * ad.log(1 - p))
+
+
+def softmax_below(x: Any) -> Any:
+    e = ad.exp(x - ad.max(x, axis=-1, keepdims=True))
+    return e / ad.sum(e, axis=-1, keepdims=True)
+
+
+def softmax_held(x: Any) -> Any:
+    e = ad.exp(x - ad.stop_gradient(ad.max(x, axis=-1, keepdims=True)))
+    return e / ad.sum(e, axis=-1, keepdims=True)
+
+
+def logsumexp_below(x: Any) -> Any:
+    m = ad.max(x, axis=-1, keepdims=True)
+    return m + ad.log(ad.sum(ad.exp(x - m), axis=-1, keepdims=True))
+
+
+ROWS = [[300.0, 299.0, -300.0], [0.0, 1e-3, 50.0], [1.0, 1.0, 2.0]]
 WIDE = [-300.0, -100.0, -20.0, -1e-3, 0.0, 1.0, 30.0, 100.0, 300.0]
 LABELS = [0.0, 1.0, 1.0, 0.3, 0.5, 1.0, 1.0, 0.0, 1.0]
 PLANE = ([1e30, 3e-30, 0.0, 1.0], [1e30, 4e-30, 0.0, -2.0])
@@ -53,11 +79,19 @@ FORMULAS = {
     "log1p(exp(x))": (lambda x: ad.log1p(ad.exp(x)), ad.nn.softplus, (WIDE,)),
     "log(softmax(x))": (lambda x: ad.log(ad.softmax(x)), ad.log_softmax, (WIDE,)),
     "log(sigmoid(x))": (lambda x: ad.log(1 / (1 + ad.exp(-x))), ad.log_sigmoid, (WIDE,)),
+    "exp(x) / sum(exp(x))": (lambda x: ad.exp(x) / ad.sum(ad.exp(x), axis=-1, keepdims=True), ad.softmax, (ROWS,)),
+    "softmax, max taken off": (softmax_below, ad.softmax, (ROWS,)),
+    "softmax, max held constant": (softmax_held, ad.softmax, (ROWS,)),
+    "log of a softmax written out": (lambda x: ad.log(softmax_below(x)), ad.log_softmax, (ROWS,)),
+    "log(sum(exp(x)))": (lambda x: ad.log(ad.sum(ad.exp(x), axis=-1)), lambda x: ad.logsumexp(x, -1), (ROWS,)),
+    "logsumexp, max taken off": (logsumexp_below, lambda x: ad.logsumexp(x, -1, keepdims=True), (ROWS,)),
     "sqrt(x*x + y*y)": (lambda x, y: ad.sqrt(x * x + y ** 2), ad.hypot, PLANE),
     "x / norm(x)": (lambda x: x / ad.vector_norm(x), lambda x: ad.nn.l2_normalize(x, epsilon=0.0), ([1.0, 1e-5, 0.0],)),
     "x / norm(x), rows": (lambda x: x / ad.vector_norm(x, axis=-1, keepdims=True),
                           lambda x: ad.nn.l2_normalize(x, -1, epsilon=0.0), ([[1.0, 1e-5, 0.0], [1e30, 2e30, 1.0]],)),
     "cross-entropy": (clipped_entropy, lambda x, y: ad.mean(ad.sigmoid_cross_entropy_with_logits(y, x)), (WIDE, LABELS)),
+    "cross-entropy, subtracted": (entropy_less, lambda x, y: ad.mean(ad.sigmoid_cross_entropy_with_logits(y, x)), (WIDE, LABELS)),
+    "cross-entropy, negated": (entropy_negated, lambda x, y: ad.mean(ad.sigmoid_cross_entropy_with_logits(y, x)), (WIDE, LABELS)),
     "cross-entropy of sigmoid": (entropy_of_sigmoid, lambda x, y: ad.mean(ad.sigmoid_cross_entropy_with_logits(y, x)),
                                  (WIDE, LABELS)),
 }

@@ -9,6 +9,7 @@ import numpy as np
 from ._config import config
 from ._errors import AdjointError, TraceError
 from ._plan import Plan, engines, plan_for, watching
+from ._segments import structure
 from ._tensor import Tensor, wrap
 from ._trace import _BASE, ELSEWHERE, Trace, _count, hooks, line_of, local, remember, taped, user_line
 
@@ -42,7 +43,7 @@ def settle(trace: Trace) -> None:
             elif tape._gone is None:
                 tape._let_go()
     if wanting:
-        keep = _kept(trace, wanting, set(wanted))
+        keep = _kept(trace, wanting, wanted)
         wanted += keep
         remember(trace)
     past = trace.past
@@ -124,13 +125,26 @@ def _alone(trace: Trace, idx: int, error: Exception) -> Any:
         return None
 
 
-def _kept(trace: Trace, tapes: list[Any], have: set[int]) -> tuple[int, ...]:
+def _kept(trace: Trace, tapes: list[Any], wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """The places besides ``wanted`` whose values the tapes need."""
+    key: list[Any] = ["kept", wanted]
+    for tape in tapes:
+        record = structure(tape._segments, tape._watched, trace)
+        if record is None or trace.assigned:
+            return _needed(trace, tapes, wanted)
+        key += tape.__class__, tape._variables, record
+    found = tuple(key)
+    known = trace.node.memo.get(found)
+    return trace.node.keep(found, _needed(trace, tapes, wanted)) if known is None else known  # type: ignore[no-any-return]
+
+
+def _needed(trace: Trace, tapes: list[Any], wanted: tuple[int, ...]) -> tuple[int, ...]:
     found: set[int] = set()
     for tape in tapes:
         found |= tape._needs(trace)
     table = trace.nodes()
     return tuple(sorted(
-        k for k in found - have if table[k].op.prim.name not in ("input", "literal")))  # type: ignore[union-attr]
+        k for k in found.difference(wanted) if table[k].op.prim.name not in ("input", "literal")))  # type: ignore[union-attr]
 
 
 def evaluate(t: Tensor) -> Any:

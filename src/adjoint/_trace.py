@@ -353,7 +353,9 @@ def tensor_at(trace: Trace, idx: int) -> Tensor:
             return then  # type: ignore[no-any-return]
     elif trace.closed:
         if node.op.prim is LITERAL:
-            return hooks.convert(node.op.params["value"], node.spec.dtype)
+            then = hooks.convert(node.op.params["value"], node.spec.dtype)
+            trace.add("kept", idx, then)
+            return then  # type: ignore[no-any-return]
         raise AdjointError(f"the value of {node.op} was not kept when its trace was settled")
     return handle(trace, idx, _spec_at(trace.nodes(), idx))
 

@@ -11,7 +11,8 @@ from . import _batch, _derive, _nest
 from ._config import config
 from ._errors import DtypeError, ShapeError, TapeError, complain
 from ._graph import NOTHING, spec
-from ._lines import _OWN, line_of, remember, user_line
+from ._lines import _OWN, jump, line_of, remember, user_line
+from ._segments import enter_again, entered_since, structure
 from ._sparse import IndexedSlices, as_result
 from ._tensor import Tensor, Value, Variable
 from ._trace import Trace, hooks, local, place, tensor_at
@@ -224,6 +225,9 @@ class GradientTape:
             result = self._replay(trace, target, flat, line)
         if result is None:
             flat = _nest.flatten(flat)
+            if output_gradients is None and target.__class__ is Tensor:
+                result = self._replay_across(trace, target, flat, line)
+        if result is None:
             targets = _nest.flatten(target)
             cots = [None] * len(targets) if output_gradients is None else _nest.flatten(output_gradients)
             result = self._sweep(targets, flat, cots)
@@ -293,6 +297,8 @@ class GradientTape:
         trace, found = local.trace, None
         if target.__class__ is Tensor and target._trace is trace:
             found = self._replay(trace, target, sources, line, what)
+        if found is None and target.__class__ is Tensor:
+            found = self._replay_across(trace, target, sources, line, what)
         if found is None:
             found = self._derive(what, target, sources)
         if not self._persistent:
@@ -422,8 +428,38 @@ class GradientTape:
             if found[2]:
                 trace.inputs += found[2]
                 trace.owners += [None] * len(found[2])
+        return self._handed(trace, found[1], target, sources)
+
+    def _replay_across(self, trace: Trace, target: Tensor, sources: Any, line: Any, what: str = "gradient") -> list[Any] | None:
+        """The same for a record in several traces, where values were looked at meanwhile or the target was."""
+        if trace.assigned or trace.closures or trace.captures or not trace.fast:
+            return None
+        segments, here = self._segments, trace.node
+        try:
+            key = structure(segments, self._watched, trace, (target, *sources))
+        except AttributeError:
+            return None                                  # no tensor
+        if key is None:
+            return None
+        key = (what, self._variables, id(line[0]), line[1], key)
+        found = here.memo.get(key)
+        if found is None:
+            inputs, pulls = len(trace.inputs), len(trace.pulls)
+            result, places = self._derive_apart(trace, target, sources, what)
+            if places is not None and not trace.captures:
+                rows = entered_since(trace, inputs, here.end, segments)
+                if rows is not None:
+                    here.keep(key, (trace.node, places, rows, trace.pulls[pulls:], line))
+            return result
+        enter_again(trace, found[2], segments)
+        jump(trace, found[0], line)
+        trace.pulls.append(found[3])
+        return self._handed(trace, found[1], target, sources)
+
+    def _handed(self, trace: Trace, places: Any, target: Any, sources: Any) -> list[Any]:
+        """Tensors for the places of the derivatives."""
         result: list[Any] = []
-        for at in found[1]:
+        for at in places:
             if at is None:
                 result.append(None)
                 hooks.lost = _weakly(self, target, sources)
@@ -438,18 +474,23 @@ class GradientTape:
 
     def _derive_here(self, trace: Trace, target: Tensor, sources: Any, key: Any, what: str) -> Any:
         start, inputs, pulls = trace.node, len(trace.inputs), len(trace.pulls)
+        result, places = self._derive_apart(trace, target, sources, what)
+        if places is None or any(o is not None for o in trace.owners[inputs:]):
+            return result
+        return start.keep(key, (trace.node, places, tuple(trace.inputs[inputs:]), trace.pulls[pulls:]))
+
+    def _derive_apart(self, trace: Trace, target: Tensor, sources: Any, what: str) -> tuple[list[Any], Any]:
+        """Derivatives, and their places where they all stand in ``trace``."""
         known, trace.scalars = trace.scalars, NOTHING    # what is replayed does not know what was used before
         result = self._derive(what, target, sources)
         trace.scalars = known
-        owners = trace.owners[inputs:]
-        if local.trace is not trace or any(o is not None for o in owners) or any(
+        if local.trace is not trace or any(
                 r is not None and not all(t.__class__ is Tensor and t._trace is trace for t in (
                     (r.values, r.indices) if r.__class__ is IndexedSlices else (r,))) for r in result):
-            return result
-        places = tuple([
+            return result, None
+        return result, tuple([
             None if r is None else (r._idx, r._spec) if r.__class__ is Tensor else
             (r.values._idx, r.values._spec, r.indices._idx, r.dense_shape) for r in result])
-        return start.keep(key, (trace.node, places, tuple(trace.inputs[inputs:]), trace.pulls[pulls:]))
 
     def _sweep(self, targets: list[Any], sources: Any, cots: list[Any]) -> list[Any]:
         for s in sources:

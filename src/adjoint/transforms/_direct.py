@@ -7,22 +7,30 @@ from typing import Any
 import numpy as np
 
 from .._config import config
+from .._graph import NOTHING
 from .._plan import plan_for, watching
 from .._runtime import _array as owned
 from .._tensor import Tensor, Variable
 from .._trace import hooks, local
 from ..primitives.sampling import Draw, next_draw
 
-__all__ = ["direct"]
+__all__ = ["direct", "plan_of", "version"]
 
-_version = [0]                                           # grows when programs must be planned again
+version = [0]                                            # grows when programs must be planned again
 
 
 def _plan_again() -> None:
-    _version[0] += 1
+    version[0] += 1
 
 
 config.changed.append(_plan_again)
+
+
+def plan_of(traced: Any) -> Any:
+    """The plan of a traced program by the settings as they are."""
+    if traced.version != version[0]:                     # it does not stand in the tree any more, where plans are forgotten
+        traced.version, traced.node.memo = version[0], NOTHING
+    return plan_for(traced.node, traced.wanted)
 
 
 def direct(traced: Any, otherwise: Callable[[Any], Any], constant: type[Any]) -> Callable[[Any], Any] | None:
@@ -33,8 +41,8 @@ def direct(traced: Any, otherwise: Callable[[Any], Any], constant: type[Any]) ->
     if not traced.wanted or len(traced.recipe) > 500:
         return None
     names: dict[str, Any] = {
-        "local": local, "hooks": hooks, "watching": watching, "config": config, "version": _version, "traced": traced,
-        "otherwise": otherwise, "plan": plan_for(traced.node, traced.wanted), "number": _version[0], "new": object.__new__,
+        "local": local, "hooks": hooks, "watching": watching, "config": config, "version": version, "traced": traced,
+        "otherwise": otherwise, "plan": plan_of(traced), "number": version[0], "new": object.__new__,
         "Tensor": Tensor, "ndarray": np.ndarray, "owned": owned, "draw": next_draw}
     slow = ["trace.assigned", "trace.scratch", "hooks.check is not None", "watching", "version[0] != number",
             "plan.engine is not config._engine", "trace.tapes and local.tapes"]

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from .. import _batch, _nest
+from .._config import config
 from .._errors import DtypeError, ShapeError, TraceError, complain
 from .._graph import Node, Spec
 from .._runtime import _array as owned
-from .._runtime import plan_for
 from .._tensor import Tensor, Value, Variable
 from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, hooks, jump, local, note, place, step
 from ..primitives.convert import convert
 from ..primitives.sampling import Draw, next_draw
 from ..tape import _log_once
-from ._direct import direct
+from ._direct import direct, plan_of, version
 
 __all__ = ["Function", "function"]
 
@@ -56,12 +56,13 @@ class Traced:
         "single",
         "specs",
         "tree",
+        "version",
         "wanted",
         "watch",
     )
 
     def __init__(self, python: Callable[..., Any], args: Any, kwargs: Any, signature: Any) -> None:
-        self.calls, self.signature, self.held = 0, signature, (args, kwargs)
+        self.calls, self.signature, self.held, self.version = 0, signature, (args, kwargs), version[0]
         leaves = _nest.flatten(args) + _nest.flatten(kwargs)
         with _batch.tracing() as scratch:
             inner = [_batch.argument(scratch, leaf.spec) if leaf.__class__ is _Slot else leaf for leaf in leaves]
@@ -248,8 +249,15 @@ class Function:
         if not kwargs and self.input_signature is None and len(tensors) == len(args) == len(leaves):
             key = tuple([s.spec for s in slots])
             if traced.calls > 1:
-                self._fast[key] = direct(traced, functools.partial(_call, traced), _Constant) or functools.partial(_call, traced)
+                slow = functools.partial(self._careful, traced, (version[0], config.engine))
+                self._fast[key] = direct(traced, slow, _Constant) or slow
         return traced, tensors
+
+    def _careful(self, traced: Traced, made: Any, tensors: Any) -> Any:
+        """Where a prepared call does not do; prepared calls are made anew when the settings have changed."""
+        if made != (version[0], config.engine):
+            self._fast.clear()
+        return _call(traced, tensors)
 
     def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments given by name at their positions, so that both ways of calling share a trace."""
@@ -329,7 +337,7 @@ def _run(traced: Traced, tensors: Any) -> list[Any]:
         return []
     values = [v._value if hasattr(v, "_spec") else v for v in traced.inputs(tensors)]
     made = []
-    for value, s in zip(plan_for(traced.node, traced.wanted).run(values), traced.specs):
+    for value, s in zip(plan_of(traced).run(values), traced.specs):
         t = Tensor.__new__(Tensor)
         t._trace, t._idx, t._spec, t._value = None, 0, s, owned(value)
         made.append(t)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from adjoint.plan.program import Program, extract
 
 pytest.importorskip("llvmlite")
 blas = importlib.import_module("adjoint.engines.llvm.blas")
-threads = importlib.import_module("adjoint.engines.llvm.threads")
+pool = importlib.import_module("adjoint.engines.llvm.threads")
 writer = importlib.import_module("adjoint.engines.llvm.products")
 
 
@@ -241,15 +242,15 @@ def large() -> list[np.ndarray]:
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:
-    before = threads.count.value
+    before = pool.count.value
     try:
-        threads.use(1)
+        pool.use(1)
         one = large()
-        threads.use(4)
+        pool.use(4)
         for a, b in zip(one, large()):
             assert np.array_equal(a, b)
     finally:
-        threads.count.value = before
+        pool.count.value = before
     a, b = arrays((700, 300), (300, 500))
     agrees(one[0], *exact(a, b), 300, np.float32)
     c, d = arrays((700, 300), (300, 500), (40, 64, 64), (40, 64, 64))[2:]
@@ -282,6 +283,54 @@ def test_the_users_number_of_threads_is_put_back() -> None:
             assert get() == have
     finally:
         put(before)
+
+
+def test_python_threads_do_not_disturb_each_other() -> None:
+    found = blas.blas()
+    get = ctypes.CFUNCTYPE(ctypes.c_int)(found.threads[0]) if found is not None and found.threads is not None else int
+    before, want = get(), large()
+    wrong: list[int] = []
+
+    def work() -> None:
+        for _ in range(5):
+            wrong.extend(n for n, (a, b) in enumerate(zip(want, large())) if not np.array_equal(a, b))
+
+    running = [threading.Thread(target=work) for _ in range(3)]
+    for t in running:
+        t.start()
+    for t in running:
+        t.join()
+    assert wrong == []
+    assert get() == before
+
+
+@pytest.mark.parametrize("width", [16, 32, 64])
+def test_vectors_of_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llvm_engine.compiler(), "width", width)
+    for m, n, k in ((1, 37, 20), (9, 31, 17), (6, 5, 40), (3, 3, 3)):
+        for turned in (False, True):
+            a, b = arrays((m, k), (n, k) if turned else (k, n), seed=width)
+            x, y = ad.constant(a), ad.constant(b)
+            agrees(ad.matmul(x, y, transpose_b=turned).numpy(), *exact(a, b.T if turned else b), k, np.float32)
+
+
+def test_a_chain_of_equal_products_shares_its_code() -> None:
+    h, w = (ad.constant(x) for x in arrays((5, 8), (8, 8)))
+
+    def chain() -> Any:
+        y = h
+        for _ in range(6):
+            y = ad.tanh(y @ w + h @ w)
+        return y
+
+    program = program_of(chain)
+    (unit,) = fuse(program).parts
+    text = importlib.import_module("adjoint.engines.llvm.unit").UnitWriter(unit, program.specs, {}, "body").write()
+    assert text.count("define internal void @multiply") == 2             # with a base and without
+    want = y = h.numpy()
+    for _ in range(6):
+        want = np.tanh(want @ w.numpy() + y @ w.numpy())
+    np.testing.assert_allclose(chain().numpy(), want, rtol=1e-5, atol=1e-6)
 
 
 # -------------------------------------------------------------------------------------------------------- finding a BLAS

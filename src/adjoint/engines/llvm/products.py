@@ -12,7 +12,7 @@ Values = list[str]
 
 # Multiplications up to which a product is written out: where b lies by rows, where both lie along the sum, where neither
 # does, and for one row. Beyond, a BLAS that packs its operands is better.
-_INLINE, _DOTS, _ACROSS, _ROW = 1 << 16, 1 << 10, 1 << 9, 1 << 16
+_INLINE, _DOTS, _ACROSS, _ROW = 1 << 17, 1 << 10, 1 << 9, 1 << 16
 _ALONE = 1 << 18                                         # multiplications that OpenBLAS does in one thread anyway
 _SMALL = 1 << 20                                         # the least that is worth a thread's while, of small products
 _TILE = 1 << 22                                          # and of a large one
@@ -64,6 +64,7 @@ class ProductWriter:
         self.parallel, self.head, self.functions = parallel, head, functions
         self.types: set[str] = set()                     # for which the BLAS is called
         self.zeros: set[str] = set()                     # and for which with a factor that may be 0
+        self.kernels: dict[tuple[object, ...], str] = {}
         self._entered = False
         self._count = 0
 
@@ -257,6 +258,21 @@ class ProductWriter:
     # ------------------------------------------------------------------------------------------------------- vector code
 
     def _inline(self, p: Product, a: str, b: str, c: str, d: str | None, alpha: str) -> None:
+        """A call of vector code, which products of one shape have in common."""
+        plain = not p.scales and p.factor == 1.0
+        key = p.type, p.m, p.n, p.k, p.am, p.ak, p.bk, p.bn, p.om, plain, d is None
+        t = TYPE[p.type]
+        if key not in self.kernels:
+            name = self.kernels[key] = f"multiply{len(self.kernels)}"
+            outer, self.w = self.w, Writer()
+            self._kernel(p, "%a", "%b", "%c", d and "%d", "%alpha")
+            params = f"ptr noalias readonly %a, ptr noalias readonly %b, ptr %c, ptr %d, {t} %alpha"
+            self.functions.append("\n".join([f"define internal void @{name}({params}) #0 {{", *self.w.lines, "  ret void", "}"]))
+            outer.intrinsics |= self.w.intrinsics
+            self.w = outer
+        self.w.add(f"call void @{self.kernels[key]}(ptr {a}, ptr {b}, ptr {c}, ptr {d or 'null'}, {t} {alpha})")
+
+    def _kernel(self, p: Product, a: str, b: str, c: str, d: str | None, alpha: str) -> None:
         lanes = self.width // SIZE[p.type]
         if self._along(p) and not self._by_row(p):
             self._dots(p, a, b, c, d, alpha, lanes)

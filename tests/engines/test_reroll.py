@@ -211,14 +211,44 @@ def from_the_front(x: Any, y: Any) -> Any:
     return total
 
 
-PROGRAMS = [chosen, measured, measured_in_tensors, kept, nested, long_inner, differs, looks_back, swapped, runge_kutta,
-            from_the_front]
+def unlike_once(x: Any, y: Any) -> Any:
+    total = x
+    for odd in (0, 31, 59):
+        z = x
+        for k in range(60):
+            step = ad.sin(z)
+            z = z + 0.1 * step * (step if k == odd else y)
+        total = total * 0.5 + ad.tanh(z)
+    return total
+
+
+def many_functions(x: Any, y: Any) -> Any:
+    for _ in range(20):
+        for f in (ad.sin, ad.tanh, ad.cos, ad.exp, ad.erf, ad.sigmoid, ad.log1p, ad.atan, ad.softplus, ad.expm1):
+            x, y = f(0.5 * abs(y)) * 0.5, x + 0.1 * y
+    return x + y
+
+
+PROGRAMS = [unlike_once, many_functions, chosen, measured, measured_in_tensors, kept, nested, long_inner, differs, looks_back,
+            swapped, runge_kutta, from_the_front]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
 def test_programs(program: Callable[..., Any], dtype: Any, loops: list[tuple[int, int]]) -> None:
     both(gradient(program, 0.4, 0.7, dtype=dtype))
+    assert loops
+
+
+def test_a_last_step_that_reads_what_it_made(loops: list[tuple[int, int]]) -> None:
+    def run() -> list[Any]:
+        x, y = ad.constant(0.4), ad.constant(0.7)
+        for k in range(60):
+            step = ad.sin(x)
+            x = x + 0.1 * step * (step if k == 59 else y)
+        return [x]
+
+    both(run)
     assert loops
 
 

@@ -67,14 +67,11 @@ class Rolled:
         code = self.code = {i.outs[0]: n for n, i in enumerate(instrs)}
         n = len(instrs)
         self.outside: list[int] = []
-        kinds: dict[Any, int] = {}
-        order: list[int] = []
         width = max([len(i.args) for i in instrs], default=1) or 1
         none = [-1] * width
         args: list[int] = []
         for instr in instrs:
             given = instr.args
-            order.append(kinds.setdefault((instr.op, specs[instr.outs[0]], *[specs[a] for a in given]), len(kinds)))
             for a in given:
                 a = names.get(a, a)
                 c = code.get(a)
@@ -84,7 +81,7 @@ class Rolled:
                 args.append(c)
             args += none[len(given):]
         self.args = np.array(args, np.int64).reshape(n, width)
-        self.repeats = [Repeat(*row) for row in repeats(np.array(order, np.int32))]
+        self.repeats = [Repeat(*row) for row in repeats(_kinds(instrs, specs))]
         for r in self.repeats:
             irregular = self._classify(r)
             if irregular and r.count > _COUNT and r.period <= _SHORT:
@@ -177,11 +174,15 @@ def repeats(kinds: Any) -> list[tuple[int, int, int]]:
     return sorted(chosen)
 
 
+def _kinds(instrs: list[Instr], specs: dict[int, Spec]) -> Any:
+    """A number for each operation, the same where a loop's body could hold it once."""
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault((i.op, *[specs[v] for v in (*i.outs, *i.args)]), len(numbers)) for i in instrs])
+
+
 def remaining(instrs: list[Instr], specs: dict[int, Spec]) -> int:
     """How many operations there are to write when each loop's body is written once."""
-    numbers: dict[Any, int] = {}
-    kinds = [numbers.setdefault((i.op, *[specs[v] for v in (*i.outs, *i.args)]), len(numbers)) for i in instrs]
-    return len(instrs) - sum(period * (count - 1) for _, period, count in repeats(np.array(kinds)))
+    return len(instrs) - sum(period * (count - 1) for _, period, count in repeats(_kinds(instrs, specs)))
 
 
 __all__ = ["Ref", "Repeat", "Rolled", "remaining", "repeats"]

@@ -20,7 +20,8 @@ from .text import MEMORY, SIZE, TYPE, Writer, number
 LONG = 96                                                # operations from which straight-line code is cut in pieces
 _PIECE = 64
 _HEAVY = 12                                              # expressions from which an operation is a function
-_WHOLE = 64                                              # operations of a loop's body that are written out together
+_WHOLE = 64                                              # operations of a loop's body that are written out together,
+_MUCH = 1200                                             # unless they come to more expressions than these
 
 
 def is_long(loop: Any) -> bool:
@@ -168,12 +169,15 @@ class _Stage:
         for v in outside:
             wanted[code[v]] = True
         reads: list[Any] = []
-        for r in self.repeats:
+        own: set[tuple[int, int]] = set()                # what a loop reads of itself in no pattern
+        for number_, r in enumerate(self.repeats):
             for refs in r.refs:
                 for ref in refs:
                     if ref.kind == "each" and not self._constants(ref):
                         reads.append(ref.codes)
                         wanted[ref.codes] = True
+                        inside = ref.codes[self.owner[ref.codes] == number_]
+                        own |= {(number_, int(place)) for place in (inside - r.start) % r.period}
                     elif ref.kind in ("carried", "fixed"):
                         wanted[[c for c in ref.codes if c not in self.constant]] = True
         for part in self.parts:
@@ -181,9 +185,10 @@ class _Stage:
             read = read[(read >= 0) & ((read < part.start) | (read >= part.stop))]
             wanted[[c for c in read.tolist() if c not in self.constant]] = True
         for number_, r in enumerate(self.repeats):       # arrays with an element for each iteration
-            rows = wanted[r.start:r.stop].reshape(r.count, r.period)
-            for place in np.flatnonzero(rows[:-1].any(0)).tolist():
-                self._array(number_, r, place, reads)
+            rows: Any = wanted[r.start:r.stop].reshape(r.count, r.period)[:-1].any(0)
+            for place, some in enumerate(rows.tolist()):
+                if some or (number_, place) in own:
+                    self._array(number_, r, place, reads)
         for codes in reads:                              # what is read in order lies in order
             if (self.home[codes] < 0).all() and (self.owner[codes] < 0).all() and len(set(codes.tolist())) == len(codes):
                 size = self._size(codes[0])
@@ -358,19 +363,16 @@ class _LoopWriter:
 
     def _each(self, ref: Ref, type: str) -> str:
         """What is read at another place in each iteration."""
-        w, stage, count = self.w, self.stage, self.r.count
+        w, stage = self.w, self.stage
         if stage._constants(ref):
-            values = [number(self.pieces.constants[stage.constant[c]], type) for c in ref.codes.tolist()]
-            kept = [str(int(v == "true")) for v in values] if type == "b" else values
-            name = self.pieces.table(kept, "i8" if type == "b" else TYPE[type])
-            at = w.set(f"getelementptr {'i8' if type == 'b' else TYPE[type]}, ptr @{name}, i64 %k")
-            return w.load(at, type)
+            values = [self.pieces.constants[stage.constant[c]] for c in ref.codes.tolist()]
+            name = self.pieces.table([number(v, "u8" if type == "b" else type) for v in values], MEMORY[type])
+            return w.load(w.set(f"getelementptr {MEMORY[type]}, ptr @{name}, i64 %k"), type)
         places = stage.home[ref.codes]
         step = int(places[1] - places[0])
         if (np.diff(places) == step).all():
             return w.load(self._address(int(places[0]), w.set(f"mul nsw i64 %k, {step}")), type)
         name = self.pieces.table([str(p) for p in places.tolist()], "i64")
-        assert len(places) == count
         place = w.load(w.set(f"getelementptr i64, ptr @{name}, i64 %k"), "i64")
         return w.load(w.set(f"getelementptr i8, ptr %frame, i64 {place}"), type)
 
@@ -398,13 +400,6 @@ class _LoopWriter:
                 reads[key] = self._each(ref, t)
             return reads[key]
 
-        if not whole:
-            names: list[str] = []
-            for place, (instr, refs) in enumerate(zip(self.instrs, r.refs)):
-                args = [names[ref.place] if ref.kind == "same" else source(a, ref) for a, ref in zip(instr.args, refs)]
-                names.append(self.pieces.operation(w, instr, args, [self.pieces.type(a) for a in instr.args]))
-                self._keep(place, names[-1])
-            return names
         s = Functions()
         leaves: list[str] = []
         values: list[Expr] = []
@@ -420,14 +415,24 @@ class _LoopWriter:
                 leaves.append(name)
             return s.input(t, leaves.index(name))
 
-        for instr, refs in zip(self.instrs, r.refs):
-            args_ = [leaf(a, ref) for a, ref in zip(instr.args, refs)]
-            values.append(args_[0] if instr.op.prim.name in REDUCTIONS
-                          else lower(s, instr.op, args_, self.pieces.type(instr.outs[0])))
-        names = w.expressions([*values, *s.refused], lambda e: leaves[e.value])
-        for place in range(r.period):
-            self._keep(place, names[place])
-        self.bad = names[r.period:]
+        for instr, refs in zip(self.instrs, r.refs) if whole else ():
+            read = [leaf(a, ref) for a, ref in zip(instr.args, refs)]
+            values.append(read[0] if instr.op.prim.name in REDUCTIONS
+                          else lower(s, instr.op, read, self.pieces.type(instr.outs[0])))
+            whole = len(s._known) <= _MUCH
+            if not whole:
+                break
+        if whole:
+            names = w.expressions([*values, *s.refused], lambda e: leaves[e.value])
+            for place in range(r.period):
+                self._keep(place, names[place])
+            self.bad = names[r.period:]
+            return names
+        names = []
+        for place, (instr, refs) in enumerate(zip(self.instrs, r.refs)):
+            args = [names[ref.place] if ref.kind == "same" else source(a, ref) for a, ref in zip(instr.args, refs)]
+            names.append(self.pieces.operation(w, instr, args, [self.pieces.type(a) for a in instr.args]))
+            self._keep(place, names[-1])
         return names
 
     def _keep(self, place: int, name: str) -> None:

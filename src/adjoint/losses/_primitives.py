@@ -15,7 +15,7 @@ from .._graph import Primitive, Spec, spec
 from .._trace import record
 from ..primitives import _twofold as twofold
 from ..primitives._accuracy import measured
-from ..primitives._curves import scipy_special, wide
+from ..primitives._curves import scipy_special, two_product, two_sum, wide
 from ..primitives._layout import layout
 from ..primitives._make import check_kind, elementwise_infer
 from ..primitives.arithmetic import add, divide, divide_no_nan, multiply, negative, reciprocal, square, subtract
@@ -179,19 +179,21 @@ DIVERGENCE: Primitive = Primitive(
 # --------------------------------------------------------------------------------------------------------------- angles
 
 def _rejection_kernel(a: Any, b: Any, axes: Axes) -> Any:
-    """In float64 for the dtypes below it, else twofold: of nearly parallel vectors little is left."""
-    if a.dtype != np.float64:
-        x, y = a.astype(np.float64), b.astype(np.float64)
-        squares = np.add.reduce(y * y, axis=axes, keepdims=True)
-        along = np.add.reduce(x * y, axis=axes, keepdims=True) / np.where(squares > 0, squares, 1)
-        return (x - along * y).astype(a.dtype)
+    """In a wider dtype; float64 rows that are nearly parallel, of which little is left, twofold."""
     if a.size == 0:
         return a
     lay = layout(a, axes)
-    p, q = (twofold.Twofold(rows, np.zeros_like(rows)) for rows in (lay.apart(a), lay.apart(b)))
-    size = twofold.total(q * q)
-    along = twofold.total(p * q) / twofold.where(size.high > 0, size, 1.0)
-    return lay.whole((p - along * q).high)
+    more = np.float64 if a.dtype.itemsize < 8 else np.longdouble
+    x, y = lay.apart(a).astype(more), lay.apart(b).astype(more)
+    squares = np.add.reduce(y * y, axis=1, keepdims=True)
+    along = np.add.reduce(x * y, axis=1, keepdims=True) / np.where(squares > 0, squares, 1)
+    out = (x - along * y).astype(a.dtype)
+    if a.dtype == np.float64:
+        near = np.max(np.abs(out), axis=1) < 2.0**-7 * np.max(np.abs(x), axis=1)
+        if near.any():
+            p, q = (twofold.Twofold(rows, np.zeros_like(rows)) for rows in (lay.apart(a)[near], lay.apart(b)[near]))
+            out[near] = (p - twofold.total(p * q) / twofold.total(q * q) * q).high
+    return lay.whole(out)
 
 
 def _rejection_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
@@ -201,12 +203,36 @@ def _rejection_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
     return back, negative(add(multiply(of_g, out), multiply(of_a, back)))
 
 
+def _less_kernel(x: Any, a: Any, y: Any) -> Any:
+    product, lost = two_product(a, y)
+    r, more = two_sum(x, -product)
+    return r + (more - lost)
+
+
+LOST = Primitive(
+    "lost_product", elementwise_infer("lost_product", ("f", "f"), "same"), lambda x, y: two_product(x, y)[1],
+    elementwise=True, lower=lambda s, x, y: s.fma(x, y, -(x * y)), oracle=lambda x, y: np.zeros(x.shape),
+    cases=(lambda rng: ((rng.normal(size=5), rng.normal(size=5)), {}),), doc="What rounding x y loses, in float64.")
+LESS = Primitive(
+    "less_product", elementwise_infer("less_product", ("f", "f", "f"), "same"), _less_kernel, elementwise=True,
+    lower=lambda s, x, a, y: s.fma(-a, y, x), oracle=lambda x, a, y: x - a * y,
+    cases=(lambda rng: (tuple(rng.normal(size=(3, 5))), {}),), doc="x - a y rounded once, in float64.")
+
+
+def _inner(x: Any, y: Any, axes: Axes, exact: bool, keepdims: bool = False) -> Any:
+    """The sum of products; ``exact``: those of numbers that were narrower are not rounded."""
+    total = sum(multiply(x, y), axes, keepdims=keepdims)
+    return total if exact else add(total, sum(record(LOST.op(), x, y), axes, keepdims=keepdims))
+
+
 def _rejection_expand(a: Any, b: Any, axes: Axes) -> Any:
-    if b._spec.dtype is float64:                         # its kernel adds up in long double
-        return None
+    """What is left when the part along b is taken away; in float64 twice, since little may be left of much."""
+    exact = b._spec.dtype is not float64
     x, y = cast(a, float64), cast(b, float64)
-    along = divide_no_nan(sum(multiply(x, y), axes, keepdims=True), sum(square(y), axes, keepdims=True))
-    return cast(subtract(x, multiply(along, y)), b._spec.dtype)
+    squares = sum(square(y), axes, keepdims=True)
+    for _ in range(1 if exact else 2):
+        x = record(LESS.op(), x, divide_no_nan(_inner(x, y, axes, exact, True), squares), y)
+    return cast(x, b._spec.dtype)
 
 
 REJECTION: Primitive = Primitive(
@@ -236,11 +262,9 @@ def _cosine_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
 
 
 def _cosine_expand(a: Any, b: Any, axes: Axes) -> Any:
-    if b._spec.dtype is float64:
-        return None
     x, y = cast(a, float64), cast(b, float64)
     sizes = sqrt(multiply(sum(square(x), axes), sum(square(y), axes)))
-    return cast(divide_no_nan(sum(multiply(x, y), axes), sizes), b._spec.dtype)
+    return cast(divide_no_nan(_inner(x, y, axes, b._spec.dtype is not float64), sizes), b._spec.dtype)
 
 
 COSINE: Primitive = Primitive(

@@ -50,13 +50,12 @@ def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 _LONG = np.dtype(np.longdouble if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else np.float64)
-_CLONG = np.dtype(np.clongdouble if np.float64 != _LONG else np.complex128)
 
 
 def widest(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype for chains of operations that can't be regrouped: beyond float64 where the machine has one."""
     if dtype.kind == "c":
-        return _CLONG if dtype == np.complex128 else np.dtype(np.complex128)
+        return np.dtype(np.complex128)
     return _LONG if dtype == np.float64 else np.dtype(np.float64) if dtype.kind in "fV" else dtype
 
 

@@ -132,6 +132,9 @@ def recurrence(a: Any, b: Any, axis: int, reverse: bool = False) -> Any:
 
 def _accumulate(ufunc: Any, x: Any, axis: int, reverse: bool) -> Any:
     """A running sum or product in a wider dtype, since it can't be added up pairwise."""
+    if x.dtype == np.complex128 and ufunc is np.add:     # real and imaginary parts apart
+        pairs = np.ascontiguousarray(x).view(np.float64).reshape(*x.shape, 2)
+        return np.ascontiguousarray(_accumulate(ufunc, pairs, axis, reverse)).view(np.complex128).reshape(x.shape)
     if reverse:
         x = np.flip(x, axis)
     out = ufunc.accumulate(x, axis=axis, dtype=widest(x.dtype)).astype(x.dtype)

@@ -22,7 +22,7 @@ from .straight import is_long
 from .unit import UnitWriter, instructions
 
 Run = Callable[[list[Any]], list[Any]]
-_LONGEST = 2000                                          # operations on arrays: more would compile for seconds
+_LONGEST = 8_000                                         # operations on arrays: more would compile for seconds
 _LONGEST_SCALAR = 16_000                                 # operations on single numbers
 _LONGEST_LOOPS = 100_000                                 # the same where most of them are loops that Python unrolled
 faults: list[str] = []                                   # failures of this engine itself: there should be none

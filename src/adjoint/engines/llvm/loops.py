@@ -220,7 +220,7 @@ class NestWriter:
             self._in_threads(count, step, pieces)
         elif unit.many:                                  # a function of its own: what looks the same is compiled once
             name, given = self._apart(("0", str(count), "0"), [r for r in across if r.length > 1])
-            call = ", ".join(f"{t} {theirs}" for theirs, t in given)
+            call = ", ".join([f"{t} {unit.near(theirs)}" for theirs, t in given])
             self.w.add(f"call void @{name}({call})")
             across = [r for r in across if r.length == 1]
         else:

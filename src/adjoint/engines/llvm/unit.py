@@ -18,6 +18,7 @@ from .text import MEMORY, SIZE, TYPE, Writer, number
 
 _STACK = 4096                                            # bytes of temporary arrays that live on the stack
 _FEW = 8                                                 # stages that are written out in one function
+_MANY = 64                                               # and from which on that function only calls others
 _FRAME = 1 << 17                                         # and of what long straight-line code keeps in memory
 
 
@@ -40,6 +41,7 @@ class UnitWriter:
         self.products = ProductWriter(self.w, blas(), width, self.parallel, self.head, self.functions)
         self.outside: set[int] = set()                   # what the stage at hand makes for others
         self.scratch = 0
+        self.places: dict[str, int] = {}                 # pointer into the scratch memory -> offset
         self._stack = 0
         self._stage = 0
         self._free: list[tuple[int, int]] = []           # (offset, bytes) in the scratch memory
@@ -65,8 +67,13 @@ class UnitWriter:
             nbytes = (nbytes + 63) // 64 * 64
             at = self._take(nbytes)
             self._held.append((self._stage if last is None else last, at, nbytes))
+            self.places[name] = at
             self.head.append(f"  {name} = getelementptr i8, ptr %scratch, i64 {at}")
         return Array(name, type, size)
+
+    def near(self, name: str) -> str:
+        """The same address, made where it is used: thousands that live from the beginning on take the compiler long."""
+        return self.w.set(f"getelementptr i8, ptr %scratch, i64 {self.places[name]}") if name in self.places else name
 
     def _take(self, nbytes: int) -> int:
         for k, (at, size) in enumerate(self._free):
@@ -142,7 +149,9 @@ class UnitWriter:
                 w.add(f"call void @adjoint_mark(i64 {self.mark + n})")
         self.products.finish()
         w.add(f"ret i32 {w.set('load i32, ptr %refused') if self.refuses else '0'}")
-        body = [f"define internal i32 @{self.name}({', '.join(params)}) #0 {{", "entry:", *self.head]
+        calls = len(unit.stages) > _MANY and self.pieces is None       # little else than calls: nothing to optimize
+        body = [f"define internal i32 @{self.name}({', '.join(params)}) {'noinline optnone nounwind' if calls else '#0'} {{",
+                "entry:", *self.head]
         if self.refuses:
             body += ["  %refused = alloca i32", "  store i32 0, ptr %refused"]
         before = [self.products.definitions()]
@@ -280,7 +289,8 @@ class UnitWriter:
         made = self.function("product", [f"define internal void @NAME({', '.join(params)}) #0 {{", "entry:", *w.lines,
                                          "  ret void", "}"])
         self.w.intrinsics |= w.intrinsics
-        self.w.add(f"call void @{made}({', '.join(f'{t} {theirs}' for theirs, (t, _) in given.items())})")
+        call = ", ".join([f"{t} {self.near(theirs)}" for theirs, (t, _) in given.items()])
+        self.w.add(f"call void @{made}({call})")
 
     def _operand(self, v: int) -> str:
         """Where an operand of a product lies."""

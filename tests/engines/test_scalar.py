@@ -51,7 +51,7 @@ FUNCTIONS: dict[tuple[str, int], tuple[Any, float, float]] = {
     ("erfc", 0): (mp.erfc, 2.4, 3.0), ("erf_slope", 0): (lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x), 1.7, 1.7),
     ("gelu", 0): (lambda x: x * normal(x), 2.0, 2.5), ("gelu", 1): (lambda x: normal(x) + x * density(x), 2.1, 2.0),
     ("gelu", 2): (lambda x: (2 - x * x) * density(x), 3.6, 4.0),
-    ("gelu_tanh", 0): (lambda x: x * sigmoid(bent(x)[0]), 1.8, 1.8), ("gelu_tanh", 1): (gelu_tanh_slope, 2.4, 2.4),
+    ("gelu_tanh", 0): (lambda x: x * sigmoid(bent(x)[0]), 0.51, 1.8), ("gelu_tanh", 1): (gelu_tanh_slope, 0.51, 2.4),
     ("silu", 0): (lambda x: x * sigmoid(x), 1.8, 1.8), ("silu", 1): (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), 1.8, 1.8),
     ("silu", 2): (lambda x: sigmoid(x) * sigmoid(-x) * (2 - x * mp.tanh(x / 2)), 4.0, 4.0),
     ("rsqrt", 0): (lambda x: 1 / mp.sqrt(x), 0.6, 0.6),

@@ -138,15 +138,6 @@ class Elementary(Exponential):
     def _between(s, x: Expr, low: float, high: float) -> Expr:
         return s._up_to(s._from(x, low), high)
 
-    def narrow_exp(s, x: Expr, minus: float = 0.0) -> Expr:
-        """exp(x) - minus, f64 in and out, to 33 bits."""
-        x = s._between(x, -700.0, 700.0)                 # past the range of float32, well inside that of float64
-        t = s.fma(x, C.F64.LOG2E[0], _MAGIC)
-        r = s.fma(t - _MAGIC, -C.F64.LN2[0], x)
-        p = s.fma(r * r, s.polynomial(C.Narrow.EXP, r), r)
-        scale = ((t.bits("i64") + 1023) << 52).bits("f64")
-        return s.fma(scale, p, scale - minus if minus else scale)
-
     def narrow_log(s, x: Expr) -> Expr:
         """log(x), f64 in and out, to 38 bits."""
         k, f = s._split64(x)

@@ -172,7 +172,8 @@ class _Plan:
         work = sum(specs[i.outs[0]].size + sum(specs[a].size for a in i.args) for i in unit.instrs)
         text = self.native.entry(body, [(specs[v], v in self.scalars) for v in unit.args], len(unit.results), scratch > 0,
                                  work > _LONG_WORK)
-        text += "\n" + "\n".join(sorted(writer.w.intrinsics)) + "\nattributes #0 = { nounwind noinline }\n"
+        wide = '"prefer-vector-width"="512"'              # else some processors with AVX-512 get half of it
+        text += "\n" + "\n".join(sorted(writer.w.intrinsics)) + f"\nattributes #0 = {{ nounwind noinline {wide} }}\n"
         names[f"u{n}"] = self.native.function("unit", text)
         names[f"w{n}"] = _Slow(self, unit, names[f"u{n}"], scratch)
         rows = []

@@ -1,12 +1,10 @@
 """A fused unit as one LLVM function: its arguments, its memory, and its stages in order."""
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 from ..._graph import Shape, Spec
 from ..._scalar import Expr, Functions
-from ...plan.access import View
 from ...plan.fusion import REDUCTIONS, TYPES, Loop, Nest, Unit, lower, space_of
 from ...plan.products import Product
 from ...plan.program import Instr
@@ -14,7 +12,7 @@ from .blas import blas
 from .loops import Array, NestWriter
 from .products import ProductWriter
 from .straight import Pieces, is_long, refuse
-from .text import MEMORY, SIZE, TYPE, Writer, number
+from .text import MEMORY, SIZE, Writer, number
 
 _STACK = 4096                                            # bytes of temporary arrays that live on the stack
 _FEW = 8                                                 # stages that are written out in one function
@@ -256,41 +254,9 @@ class UnitWriter:
         out, w = p.out, self.w
         if self.specs[out].size == 1 and out not in self.arrays:
             self.arrays[out] = self.temporary(p.type, 1)
-        if self.many and self.products.inline(p):
-            self._product_apart(p, self.memory(out).pointer)
-        else:
-            self.products.write(p, self._operand, self.memory(out).pointer, self.scalar)
+        self.products.write(p, self._operand, self.memory(out).pointer, self.scalar)
         if self.specs[out].size == 1:
             self.scalars[out] = w.load(self.arrays[out].pointer, p.type)
-
-    def _product_apart(self, p: Product, out: str) -> None:
-        """A product that is written out, as a function of its own."""
-        w, given = Writer(), dict[str, tuple[str, str]]()
-
-        def name(theirs: str, type: str) -> str:
-            if not theirs.startswith("%"):
-                return theirs
-            return given.setdefault(theirs, (type, f"%g{len(given)}"))[1]
-
-        def operand(v: int) -> str:
-            view = placed.get(v)
-            pointer = self._operand(v if view is None else view.base)
-            return name(pointer if view is None or not view.offset else self.w.set(
-                f"getelementptr inbounds {TYPE[p.type]}, ptr {pointer}, i64 {view.offset}"), "ptr")
-
-        alike, placed = copy(p), {-1: p.a, -2: p.b}      # products of other parts of the same arrays are alike
-        alike.a, alike.b = View(-1, p.a.strides, 0), View(-2, p.b.strides, 0)
-        writer = ProductWriter(w, self.products.blas, self.products.width, self.parallel, [], [])
-        writer.write(alike, operand, name(out, "ptr"), lambda v: name(self.scalar(v), TYPE[p.type]))
-        if writer.head or writer.functions or writer.types or writer.zeros:
-            self.products.write(p, self._operand, out, self.scalar)
-            return
-        params = [f"{'ptr noalias' if t == 'ptr' else t} {own}" for t, own in given.values()]
-        made = self.function("product", [f"define internal void @NAME({', '.join(params)}) #0 {{", "entry:", *w.lines,
-                                         "  ret void", "}"])
-        self.w.intrinsics |= w.intrinsics
-        call = ", ".join([f"{t} {self.near(theirs)}" for theirs, (t, _) in given.items()])
-        self.w.add(f"call void @{made}({call})")
 
     def _operand(self, v: int) -> str:
         """Where an operand of a product lies."""

@@ -20,7 +20,7 @@ from .plan.program import Program, extract
 Run = Callable[[list[Any]], list[Any]]
 
 engines: dict[str, Callable[[Program], Run]] = {
-    "auto": numpy_engine.build, "numpy": numpy_engine.build, "llvm": llvm_engine.build}
+    "auto": llvm_engine.build, "numpy": numpy_engine.build, "llvm": llvm_engine.build}
 
 SOON, LATE = 2, 10                                       # the sights at which a plan is compiled
 _FEW = 3                                                 # operations

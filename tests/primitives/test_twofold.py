@@ -75,4 +75,4 @@ def test_the_same_without_a_longer_hardware_type(name: str, monkeypatch: pytest.
 
     first = curvature()
     monkeypatch.setattr(_twofold, "LONG", None)
-    np.testing.assert_allclose(curvature(), first, rtol=1e-13)
+    np.testing.assert_allclose(curvature(), first, rtol=1e-13, atol=1e-14)

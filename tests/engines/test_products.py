@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import adjoint as ad
 from adjoint import _graph
@@ -113,6 +115,55 @@ def test_einsum(how: str, shapes: Any) -> None:
     terms = int(np.prod([n for c, n in zip(how.split(",")[0], a.shape) if c not in how.split(">")[1]]))
     got = ad.einsum(how, x, y)
     agrees(got.numpy(), *exact(a, b, how), max(terms, 1), np.float32)
+
+
+@st.composite
+def sums_of_products(draw: Any) -> tuple[str, list[tuple[int, ...]], int, list[int]]:
+    """An equation, shapes, how the operands lie in memory, and how the result is taken on."""
+    names = draw(st.permutations("abcd"))
+    terms = ["".join(draw(st.permutations(names))[:draw(st.integers(1, 4))]) for _ in range(2)]
+    seen = sorted({*"".join(terms)})
+    output = "".join(draw(st.permutations(seen))[:draw(st.integers(0, len(seen)))])
+    sizes = {c: draw(st.sampled_from([1, 2, 3, 5, 8, 9, 17])) for c in seen}
+    return (f"{terms[0]},{terms[1]}->{output}", [tuple(sizes[c] for c in t) for t in terms], draw(st.integers(0, 4)),
+            [draw(st.integers(0, 3)) for _ in terms])
+
+
+@given(sums_of_products())
+@settings(max_examples=80, deadline=None)
+def test_any_sum_of_products(case: Any) -> None:
+    how, shapes, after, lies = case
+    operands, tensors = [], []
+    for shape, way in zip(shapes, lies):
+        (x,) = arrays(shape if way != 1 else shape[::-1], seed=len(shape))
+        if way == 1:
+            operands.append(x.T)
+            tensors.append(ad.permute_dims(ad.constant(x), tuple(range(x.ndim))[::-1]))
+        elif way == 2:
+            (wide_x,) = arrays(tuple(n + 2 for n in shape))
+            part = tuple(slice(1, 1 + n) for n in shape)
+            operands.append(wide_x[part])
+            tensors.append(ad.constant(wide_x)[part])
+        elif way == 3:
+            operands.append(np.broadcast_to(x[:1], shape))
+            tensors.append(ad.broadcast_to(ad.constant(x[:1]), shape))
+        else:
+            operands.append(x)
+            tensors.append(ad.constant(x))
+    want, size = exact(*operands, how)
+    (w,) = arrays(want.shape, seed=9)
+    rate = ad.constant(np.float32(-0.75))
+    y = ad.einsum(how, *tensors)
+    if after == 1:
+        y, want = y * rate, want * -0.75
+    elif after == 2:
+        y, want, size = ad.constant(w) - rate * y, w + 0.75 * want, np.abs(w) + size
+    elif after == 3:
+        y, want, size = ad.transpose(y), want.T, size.T
+    elif after == 4:
+        y, want, size = ad.reshape(-y, (-1,)), -want.reshape(-1), size.reshape(-1)
+    terms = int(np.prod([*dict(zip(how[:how.index("-")].replace(",", ""), shapes[0] + shapes[1])).values()]))
+    agrees(y.numpy(), want, size, terms, np.float32)
 
 
 # -------------------------------------------------------------------------------------------------------------- folding

@@ -279,3 +279,28 @@ def test_a_node_keeps_all_that_followed() -> None:
             float(f(x))
     first = next(n for n in ROOT.next if n.op.params.get("kind") == "tensor" and n.spec is x._spec)
     assert {"sin", "cos", "tan", "exp"} <= {n.op.name for n in first.next}
+
+
+def test_gradient_functions_of_the_user_are_called_each_time() -> None:
+    """What lies between them is found again; they themselves are not."""
+    factor, calls = [1.0], []
+
+    @ad.custom_gradient
+    def scaled(x: Any) -> Any:
+        def gradient(dy: Any) -> Any:
+            calls.append(1)
+            return dy * factor[0]
+
+        return ad.sin(x), gradient
+
+    w = ad.Variable(0.4, dtype="float64")
+    for k in range(6):
+        factor[0] = 1.0 + k % 2
+        with ad.GradientTape() as tape:
+            y = scaled(scaled(w * w) * 3.0) ** 2
+        g = tape.gradient(y, w)
+        v = float(w)
+        inner = np.sin(v * v) * 3
+        assert float(g) == pytest.approx(2 * np.sin(inner) * factor[0] * 3 * factor[0] * 2 * v, rel=1e-12)
+        assert len(calls) == 2 * (k + 1)
+        w.assign_add(ad.constant(0.1, dtype="float64"))

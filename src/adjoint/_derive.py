@@ -13,7 +13,7 @@ from typing import Any
 from ._cotangents import Sparse, Veiled, accumulate, apply_partial, bare, dense, fit, rules, veiled
 from ._errors import AdjointError
 from ._formulas import Formula, formula_at, is_whole
-from ._graph import Node, Op, Spec, no_collection
+from ._graph import NOTHING, Node, Op, Spec, no_collection
 from ._tensor import Tensor
 from ._trace import (
     INPUT,
@@ -24,6 +24,7 @@ from ._trace import (
     handle,
     hooks,
     input_number,
+    jump,
     line_at,
     local,
     origin_of,
@@ -250,7 +251,14 @@ def reverse_sweep(
 ) -> list[Any]:
     """Cotangents of ``sources`` for cotangents of ``targets`` through what was recorded in ``segments``; None where no
     path leads."""
-    marks = dependent(segments, roots, variables)
+    into = segments[0][0]
+    pieces: Any = None                                   # where gradient functions of the user are called in between
+    if into.closures and len(segments) == 1 and into is local.trace and not (into.assigned or into.captures or into.reads):
+        pieces = tuple(segments[0][1]), tuple([idx for _, idx in roots]), variables
+        found = into.node.memo.get(("marks", pieces))
+        marks = {into: into.node.keep(("marks", pieces), dependent(segments, roots, variables)[into]) if found is None else found}
+    else:
+        marks = dependent(segments, roots, variables)
     cots: dict[tuple[Trace, int], Any] = {}
     for target, cot in zip(targets, cotangents):
         places = locate(target, segments)
@@ -266,11 +274,15 @@ def reverse_sweep(
             mark = marks[trace]
             seen: dict[int, Any] = {}
             for start, stop in reversed(spans):
-                idx = stop - 1
-                while idx >= start:
-                    node = table[idx]
-                    _pull_node(trace, node, mark, cots, keep, sparse, seen)
-                    idx = node.idx - 1
+                if pieces is not None:
+                    for idx in sorted([k for k in trace.closures if start <= k < stop], reverse=True):
+                        node = table[idx]
+                        _pull_piece(trace, node.end, stop, mark, cots, keep, sparse, (pieces, wanted))
+                        _pull_node(trace, node, mark, cots, keep, sparse, {})
+                        stop = idx
+                    _pull_piece(trace, start, stop, mark, cots, keep, sparse, (pieces, wanted))
+                else:
+                    _pull_range(trace, start, stop, mark, cots, keep, sparse, seen)
             if trace is not segments[0][0]:
                 _hand_back(trace, table, cots, marks)
     result = []
@@ -282,6 +294,46 @@ def reverse_sweep(
     if not sparse:
         result = [rules.densify(r) if r.__class__ is Sparse else r for r in result]
     return result
+
+
+def _pull_range(trace: Trace, start: int, stop: int, mark: set[int], cots: dict[tuple[Trace, int], Any],
+                keep: set[tuple[Trace, int]], sparse: bool, seen: dict[int, Any]) -> None:
+    table, idx = trace.nodes(), stop - 1
+    while idx >= start:
+        node = table[idx]
+        _pull_node(trace, node, mark, cots, keep, sparse, seen)
+        idx = node.idx - 1
+
+
+def _pull_piece(trace: Trace, start: int, stop: int, mark: set[int], cots: dict[tuple[Trace, int], Any],
+                keep: set[tuple[Trace, int]], sparse: bool, context: Any) -> None:
+    """A range without gradient functions of the user: its derivative is walked in one step where it was recorded before."""
+    if start >= stop:
+        return
+    here, inputs, pulls = trace.node, len(trace.inputs), len(trace.pulls)
+    pieces, wanted = context
+    plain = all(g.__class__ is Tensor and g._trace is trace for g in cots.values())
+    key = ("piece", start, stop, sparse, pieces, tuple([idx for places in wanted for _, idx in places]),
+           tuple([(at[1], g._idx) for at, g in cots.items()])) if plain else None
+    found = here.memo.get(key)
+    if found is not None:
+        before = {g._idx: g for g in cots.values()}
+        cots.clear()
+        node, given, rows, made = found
+        trace.inputs += given
+        trace.owners += [None] * len(given)
+        trace.pulls.append(made)
+        jump(trace, node)
+        for place, idx, s in rows:
+            cots[trace, place] = before[idx] if idx in before else handle(trace, idx, s)
+        return
+    known, trace.scalars = trace.scalars, NOTHING        # what is walked again does not know what was used before
+    _pull_range(trace, start, stop, mark, cots, keep, sparse, {})
+    trace.scalars = known
+    if plain and all(o is None for o in trace.owners[inputs:]) and all(
+            g.__class__ is Tensor and g._trace is trace for g in cots.values()):
+        here.keep(key, (trace.node, tuple(trace.inputs[inputs:]), [(at[1], g._idx, g._spec) for at, g in cots.items()],
+                        trace.pulls[pulls:]))
 
 
 def _hand_back(trace: Trace, table: list[Node], cots: dict[tuple[Trace, int], Any],

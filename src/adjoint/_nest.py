@@ -9,8 +9,12 @@ _FLAT = frozenset({list, tuple})
 
 def flatten(tree: Any) -> list[Any]:
     """The leaves in order; dicts by sorted key."""
-    if tree.__class__ in _FLAT and all(hasattr(item, "_spec") for item in tree):
-        return list(tree)
+    if tree.__class__ in _FLAT:
+        for item in tree:
+            if not hasattr(item, "_spec"):
+                break
+        else:
+            return list(tree)
     if isinstance(tree, Mapping):
         return [leaf for key in _keys(tree) for leaf in flatten(tree[key])]
     if isinstance(tree, (list, tuple)):

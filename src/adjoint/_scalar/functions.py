@@ -13,11 +13,11 @@ class Functions(Further):
     # ---------------------------------------------------------------------------------------------- powers, products
 
     def int_pow(s, x: Expr, n: int) -> Expr | None:
-        """x**n by multiplication, in float64 for float32."""
+        """x**n: by multiplication, in float64 for float32, where that is exact enough."""
         if x.type == "f32":
             return s._power_of(x.to("f64"), n).to("f32") if -16 <= n <= 16 else None
         if x.type == "f64":
-            return s._power_of(x, n) if n in (-1, 0, 1, 2, 3) else None
+            return s._power_of(x, n) if -1 <= n <= 4 else s.pow(x, x.of(n))
         return s._power_of(x, n) if 0 <= n <= 16 else None
 
     def _power_of(s, x: Expr, n: int) -> Expr:

@@ -34,10 +34,10 @@ def _binary_slope_careful(z: Any, x: Any) -> Any:
 
 
 def _binary_lower(s: Any, z: Any, x: Any) -> Any:
-    t, w = z.to("f64"), x.to("f64")
-    a = abs(w)
-    weight = s.select(w >= 0.0, 1.0 - t, t)
-    return (s.log1p(s.exp(-a)) + s.select(weight.eq(0.0), 0.0, a * weight)).to(x.type)
+    a = abs(x)
+    weight = s.select(x >= 0.0, 1.0 - z, z)
+    near = s.softplus(-a)
+    return s.select(weight.eq(0.0), near, s.fma(a, weight, near))
 
 
 def _binary_slope_lower(s: Any, z: Any, x: Any) -> Any:

@@ -26,6 +26,7 @@ __all__ = [
 
 _DROP = Primitive(
     "drop_negative", lambda ids, n: ids, lambda ids, n: np.where(ids < 0, ids.dtype.type(n), ids), elementwise=True,
+    lower=lambda s, ids, n: s.select(ids < 0, n, ids),
     oracle=lambda ids, n: np.where(ids < 0, n, ids), cases=(lambda rng: ((np.array([-1, 0, 2]),), {"n": 3}),),
     doc="Segment numbers with the negative ones replaced by the number of segments.")
 
@@ -88,6 +89,7 @@ def _counts(t: Any, ids: Any, n: int) -> Any:
 
 _AT_LEAST_ONE = Primitive(
     "at_least_one", lambda x: x, lambda x: np.maximum(x, x.dtype.type(1)), elementwise=True,
+    lower=lambda s, x: s.maximum(x, 1),
     oracle=lambda x: np.maximum(x, 1), cases=(lambda rng: ((np.array([0.0, 3.0]),), {}),), doc="Counts, at least 1.")
 
 
@@ -116,7 +118,7 @@ def unsorted_segment_sqrt_n(data: Any, segment_ids: Any, num_segments: Any, name
 
 
 _ROOT = Primitive(
-    "root_of_count", lambda x: x, np.sqrt, elementwise=True, oracle="numpy.sqrt",
+    "root_of_count", lambda x: x, np.sqrt, elementwise=True, lower=lambda s, x: s.sqrt(x), oracle="numpy.sqrt",
     cases=(lambda rng: ((np.array([1.0, 3.0]),), {}),), doc="The square root of a count.")
 
 # ------------------------------------------------------------------------------------------------------------- extremes

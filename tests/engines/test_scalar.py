@@ -149,6 +149,13 @@ def test_special_values(dtype: Any) -> None:
         assert np.signbit(got[1]) == np.signbit(dtype(wants[1])), name
 
 
+def test_a_tail_far_out_does_not_count() -> None:
+    s = Functions()
+    x = np.array([-np.inf, -1e20, -200, -1, 0, np.nan], np.float32)
+    (got,) = evaluate([s.exp_sum(s.input("f32", 0), s.input("f32", 1))], [x, np.array([np.nan, 1e13, 1e-6, 0, 0, 0], np.float32)])
+    np.testing.assert_allclose(got, np.exp(x.astype(np.float64)).astype(np.float32), rtol=1e-7)
+
+
 def samples(prim: Primitive, dtype: str) -> Any:
     rng = np.random.default_rng(3)
     if prim.cases:

@@ -276,11 +276,13 @@ def as_array(value: Any, dtype: Any = None) -> np.ndarray[Any, Any]:
     strong = isinstance(value, (np.ndarray, np.generic)) or (
         isinstance(value, (list, tuple)) and _has_numpy(value))
     try:
-        array = np.array(value, copy=True)
+        array = np.array(value, copy=True, order="C")
     except ValueError as error:
         raise ShapeError(f"constant: the value is a ragged sequence, not an array: {error}") from None
     if array.dtype == object or array.dtype.kind in "USMmV" and array.dtype.name != "bfloat16":
         raise DtypeError(complain("constant", "the value", "numbers or booleans", f"{value!r:.80}"))
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if want is None and not strong:
         if array.size == 0 and array.dtype.kind == "f":
             want = _dtypes.DEFAULT_FLOAT

@@ -26,7 +26,7 @@ import numpy as np
 from ..._errors import AdjointError
 from ..._graph import Spec
 from ..._version import __version__
-from . import cache, threads
+from . import cache, halves, threads
 
 _METH_FASTCALL = 0x0080
 _KNOWN = 1024                                            # functions that are remembered when no plan uses them
@@ -118,6 +118,7 @@ class Compiler:
             __version__, llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info)), self.triple, self.cpu, self.features,
             str(sys.implementation.cache_tag), getattr(sys, "abiflags", ""), _RECIPE]))
         self._shelf: Any = None
+        self._halves: Any = None
         self._room = 0
         new = ctypes.pythonapi.PyCFunction_NewEx
         new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
@@ -149,7 +150,7 @@ class Compiler:
         # Long code without loops, or more than can be waited for, is written out quickly.
         quick = len(text) > _LONGEST or _head(text)["total"] > _MOST or "@piece" in text and "phi i64 [ 0," not in text
         machine = self._machine(quick)
-        module = llvm.parse_assembly(text)
+        module = llvm.parse_assembly(text, llvm.create_context())      # a context holds what it saw until its own end
         module.triple = self.triple
         module.data_layout = str(machine.target_data)
         options = llvm.create_pipeline_tuning_options(speed_level=1 if quick else 3)
@@ -201,6 +202,9 @@ class Compiler:
             begin = loaded
         else:
             counts.loaded += 1
+        if self._halves is None and halves.needed(code):
+            self._halves = False
+            self._halves = halves.connect(self)
         if not self._room:
             # Code is freed with its engine: one for some dozens of units, which goes when none of them is used any more.
             self._shelf = self.llvm.create_mcjit_compiler(self.llvm.parse_assembly(""), self._target(2))
@@ -223,10 +227,11 @@ class Compiler:
 
     def function(self, name: str, text: str) -> Callable[..., Any]:
         """The function for a module that was begun by ``entry``; NAME in it stands for a name of its own."""
+        key = self.key(text)
         with self.lock:
-            found = self.known.get(text)
+            found = self.known.get(key)
             if found is not None:
-                self.known.move_to_end(text)
+                self.known.move_to_end(key)
                 return found
             address, engine = self.load(text, "@NAME", name)
             head = _head(text)
@@ -235,7 +240,7 @@ class Compiler:
             table = _Table(struct.pack(f"={len(words)}Q", *words))
             table.engine = engine
             found = self._new(ctypes.addressof(self._method(name)), id(table), None)
-            self.known[text] = found
+            self.known[key] = found
             if len(self.known) > _KNOWN:
                 self.known.popitem(last=False)
         return found

@@ -1,0 +1,94 @@
+"""What users do to the compiled engine: odd arrays, odd types, interrupted steps, threads."""
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import adjoint as ad
+from adjoint import _graph, config
+from adjoint.engines import llvm as llvm_engine
+
+pytest.importorskip("llvmlite")
+
+
+@pytest.fixture(autouse=True)
+def _engine() -> Iterator[None]:
+    before = config.engine
+    llvm_engine.faults.clear()
+    _graph.forget()
+    config.engine = "llvm"
+    yield
+    config.engine = before
+    assert llvm_engine.faults == []
+
+
+@pytest.mark.parametrize("engine", ["numpy", "llvm"])
+def test_arrays_of_another_byte_order(engine: str) -> None:
+    config.engine = engine
+    for dtype in (">i4", ">f4", ">f8", "<i2", ">u8"):
+        x = ad.constant(np.arange(12).astype(dtype).reshape(3, 4))
+        assert int(ad.sum(x)) == 66
+        assert x.numpy().dtype.isnative
+
+
+def test_an_array_in_fortran_order_is_laid_out_anew_once() -> None:
+    assert ad.constant(np.asfortranarray(np.ones((3, 4), np.float32)))._look().flags.c_contiguous
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (700,)])
+def test_a_float16_that_is_worked_out_in_float64(shape: tuple[int, ...]) -> None:
+    x = np.full(shape, -2.5, np.float16)
+    np.testing.assert_array_equal(ad.angle(ad.constant(x)).numpy(), np.full(shape, np.pi, np.float16))
+
+
+def _converts(function: str, source: str, target: str, x: np.ndarray, dtype: Any) -> np.ndarray:
+    from adjoint.engines.llvm import halves
+    from adjoint.engines.llvm.native import compiler
+
+    halves.connect(compiler())
+    text = f"""
+declare {target} @{function}({source})
+define void @NAME(ptr %x, ptr %y, i64 %n) {{
+start:
+  br label %next
+next:
+  %k = phi i64 [ 0, %start ], [ %k1, %next ]
+  %from = getelementptr {source}, ptr %x, i64 %k
+  %to = getelementptr {target}, ptr %y, i64 %k
+  %v = load {source}, ptr %from
+  %r = call {target} @{function}({source} %v)
+  store {target} %r, ptr %to
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %n
+  br i1 %more, label %next, label %end
+end:
+  ret void
+}}
+"""
+    address, engine = compiler().load(text, "@NAME", "converts")
+    y = np.empty(x.shape, dtype)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(address)(x.ctypes.data, y.ctypes.data, x.size)
+    del engine
+    return y
+
+
+def test_conversions_of_float16_without_an_instruction() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    wide = _converts("__extendhfsf2", "half", "float", every, np.float32)
+    np.testing.assert_array_equal(wide, every.astype(np.float32))
+    assert (np.signbit(wide) == np.signbit(every)).all()
+    exact = every[np.isfinite(every)].astype(np.float64)
+    between = (np.sort(exact)[1:] + np.sort(exact)[:-1]) / 2
+    hard = np.concatenate([exact, between, np.nextafter(between, np.inf), np.nextafter(between, -np.inf),
+                           [65519.99, 65520.0, -65520.0, 1e9, 1e300, -np.inf, np.inf, np.nan, 5e-324, 0.0, -0.0]])
+    with np.errstate(over="ignore"):
+        want = hard.astype(np.float16)
+        got = _converts("__truncdfhf2", "double", "half", hard, np.float16)
+        np.testing.assert_array_equal(got, want)
+        assert (np.signbit(got) == np.signbit(want)).all()
+        narrow = hard.astype(np.float32)
+        np.testing.assert_array_equal(_converts("__truncsfhf2", "float", "half", narrow, np.float16), narrow.astype(np.float16))

@@ -84,17 +84,19 @@ def settle(trace: Trace) -> None:
     for variable in trace.assigned:
         new = variable._pending
         if new is not None:
-            variable._pending = None
             if past is not None:
                 past.assigned.append((new._idx, ref(variable)))
-            if stopped is not None:
-                continue
-            if new._value is not None:
-                variable._value = new._value
-            else:
-                lost = trace.failures[new._idx]          # the variable stays as it was
+            if stopped is None:
+                if new._value is not None:
+                    variable._value = new._value
+                else:
+                    lost = trace.failures[new._idx]      # the variable stays as it was
+            variable._pending = None                     # last: who interrupts before it still finds the new value
     if past is not None:
         past.fill(trace)
+    fresh = None
+    if local.trace is trace:                             # before the old one closes: an interruption finds one that is open
+        local.trace = fresh = Trace(False, trace.fast)
     trace.closed = True
     if wanting:
         trace.nodes()
@@ -105,8 +107,7 @@ def settle(trace: Trace) -> None:
         taped.add(trace)
     else:
         trace.forget()
-    if local.trace is trace:
-        local.trace = fresh = Trace(False, trace.fast)
+    if fresh is not None:
         if hooks.check is not None:
             fresh.note_lines(True)
         if open_tapes:
@@ -187,6 +188,10 @@ def evaluate_all(*values: Any) -> None:
         if v.__class__ is Tensor:
             if v._value is None:
                 evaluate(v)
+        elif v.__class__ is tuple or v.__class__ is list:
+            evaluate_all(*v)
+        elif v is None:
+            continue
         elif hasattr(v, "_look"):
             v._look()
         elif isinstance(v, dict):

@@ -276,6 +276,9 @@ def record(op: Op, *xs: Any) -> Any:
     if len(xs) == 1:
         x = xs[0]
         args: tuple[int, ...] = (x._idx if x._trace is trace else enter(trace, x),)
+    elif len(xs) == 2:
+        x, y = xs
+        args = x._idx if x._trace is trace else enter(trace, x), y._idx if y._trace is trace else enter(trace, y)
     else:
         args = tuple([x._idx if x._trace is trace else enter(trace, x) for x in xs])
     here = trace.node

@@ -146,8 +146,8 @@ class GradientTape:
         logs once instead).
         """
         trace = local.trace
-        for t in (tensor,) if isinstance(tensor, Value) else _nest.flatten(tensor):
-            if not isinstance(t, Value):
+        for t in (tensor,) if tensor.__class__ is Tensor or isinstance(tensor, Value) else _nest.flatten(tensor):
+            if t.__class__ is not Tensor and not isinstance(t, Value):
                 raise TypeError(complain("GradientTape.watch", "the argument", "a tensor or variable", f"{t!r:.60}",
                                          "make it one with constant()"))
             if t._spec.dtype.kind not in "fc":
@@ -217,8 +217,10 @@ class GradientTape:
         frame = _getframe(1)
         code = frame.f_code
         line = user_line() if _OWN[code.co_filename] else (code, frame.f_lasti)
-        one = hasattr(sources, "_spec")
-        flat: Any = (sources,) if one else sources if sources.__class__ is list else _nest.flatten(sources)
+        one, flat = False, sources
+        if sources.__class__ is not list:
+            one = hasattr(sources, "_spec")
+            flat = (sources,) if one else _nest.flatten(sources)
         trace = local.trace
         result = None
         if output_gradients is None and target.__class__ is Tensor and target._trace is trace:
@@ -235,10 +237,13 @@ class GradientTape:
         if trace.tapes and local.tapes:                  # noted, for explanations: what these are the derivatives of
             trace.grads.append((
                 tuple([r._idx if r.__class__ is Tensor and r._trace is trace else None for r in result]),
-                target._idx if isinstance(target, Value) and target._trace is trace else None,
+                target._idx if hasattr(target, "_spec") and target._trace is trace else None,
                 tuple([ref(s) for s in flat]), line))
-        if not self._persistent:
-            self._use_up(line)
+        if not self._persistent:                         # used up; a pending trace is let go of when it is settled
+            self._done = line
+            segments = self._segments
+            if segments[0][0] is not trace or len(segments) > 1 or trace.scratch or trace.closed:
+                self._let_go()
         if unconnected_gradients is not _NONE:
             result = self._filled(result, flat, unconnected_gradients)
         if one:
@@ -302,7 +307,8 @@ class GradientTape:
         if found is None:
             found = self._derive(what, target, sources)
         if not self._persistent:
-            self._use_up(line)
+            self._done = line
+            self._let_go()
         return found
 
     def _derive(self, what: str, target: Any, sources: list[Any]) -> list[Any]:
@@ -350,13 +356,6 @@ class GradientTape:
                 self.__exit__()
         elif not self._segments:
             raise TapeError(f"GradientTape.{what}: nothing was recorded; use the tape in a with block first")
-
-    def _use_up(self, line: Any) -> None:
-        """A pending trace is let go of when it is settled."""
-        self._done = line
-        trace = self._segments[0][0]
-        if trace is not local.trace or len(self._segments) > 1 or trace.scratch:
-            self._let_go()
 
     def _let_go(self) -> None:
         """Hold on to nothing but the structure."""
@@ -587,7 +586,8 @@ class GradientTape:
 
 
 def _weakly(tape: GradientTape, target: Any, sources: Any) -> tuple[Any, ...]:
-    return ref(tape), ref(target) if isinstance(target, Value) else None, tuple([ref(s) for s in sources])
+    return (ref(tape), ref(target) if isinstance(target, Value) else None,
+            (ref(sources[0]),) if len(sources) == 1 else tuple([ref(s) for s in sources]))
 
 
 _logged: set[str] = set()

@@ -371,7 +371,9 @@ class Variable(Value):
             if self._pending._trace is trace:
                 return READS[self.trainable], None
             if not trace.scratch:
-                hooks.evaluate(self._pending)
+                value = hooks.evaluate(self._pending)
+                if self._pending is not None:            # an interruption came before it was handed over
+                    self._value, self._pending = value, None
         op = VARIABLE_INPUT if self.trainable else FROZEN_INPUT
         return op, self if trace.scratch else self._value
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,3 +93,65 @@ def test_conversions_of_float16_without_an_instruction() -> None:
         assert (np.signbit(got) == np.signbit(want)).all()
         narrow = hard.astype(np.float32)
         np.testing.assert_array_equal(_converts("__truncsfhf2", "float", "half", narrow, np.float16), narrow.astype(np.float16))
+
+
+@pytest.mark.skipif(sys.gettrace() is not None, reason="something else is tracing")
+def test_an_interrupted_step_leaves_the_variables_before_or_after_it() -> None:
+    start = np.arange(12, dtype=np.float32).reshape(3, 4) / 10
+
+    def fresh() -> list[ad.Variable]:
+        return [ad.Variable(start), ad.Variable(start[0]), ad.Variable(start * 0)]
+
+    def step(w: Any, b: Any, m: Any) -> None:
+        with ad.GradientTape() as tape:
+            loss = ad.sum(ad.tanh(ad.matmul(np.ones((5, 3), np.float32), w) + b) ** 2)
+        dw, db = tape.gradient(loss, [w, b])
+        m.assign(0.9 * m + dw)
+        w.assign_sub(0.1 * m)
+        b.assign_sub(0.1 * db)
+
+    def state(variables: list[ad.Variable]) -> list[Any]:
+        return [v.numpy() for v in variables]
+
+    model = fresh()
+    right = [state(model)]
+    for _ in range(4):
+        step(*model)
+        right.append(state(model))
+    left = 0
+
+    def count(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal left
+        if "adjoint" not in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return count
+
+    for n in range(1, 5000, 7):
+        model = fresh()
+        for _ in range(2):
+            step(*model)
+            ad.evaluate(*model)
+        step(*model)
+        left, done = n, True
+        sys.settrace(count)
+        try:
+            ad.evaluate(*model)
+        except KeyboardInterrupt:
+            done = False
+        finally:
+            sys.settrace(None)
+        got = state(model)
+        at = 2 if np.allclose(got[0], right[2][0]) else 3
+        for expected in (right[at], right[at + 1]):
+            for a, b in zip(state(model), expected):
+                np.testing.assert_allclose(a, b, rtol=1e-5)
+            step(*model)
+        if done:
+            break
+    assert done
+    assert n > 100

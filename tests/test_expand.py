@@ -29,7 +29,15 @@ except ImportError:
     COMPILED = False
 
 FLOATS = [np.float32, np.float64]
-EXPANDED = [p for p in primitives() if p.expand is not None]
+
+
+def several(prim: Primitive) -> bool:
+    arrays, params = prim.cases[0](np.random.default_rng(1))
+    return isinstance(prim.kernel(*arrays, **params), (list, tuple))
+
+
+# Sums of products and the parts that they are cut in are tested with the products.
+EXPANDED = [p for p in primitives() if p.expand is not None and p.product is None and not several(p)]
 CASES = [pytest.param(p, n, id=f"{p.name}-{n}") for p in EXPANDED for n in range(len(p.cases))]
 
 
@@ -50,23 +58,30 @@ def expanded(prim: Primitive, arrays: list[Any], params: dict[str, Any]) -> Any:
     if body is None:
         return None
     verify(body, "expand")
-    return numpy_engine.interpret(body)(arrays)[0]
+    return several(numpy_engine.interpret(body)(arrays))
 
 
 def compiled(prim: Primitive, arrays: list[Any], params: dict[str, Any]) -> Any:
     config.engine = "llvm"
-    return record(prim.op(**params), *[ad.Tensor(a) for a in arrays]).numpy()
+    out = record(prim.op(**params), *[ad.Tensor(a) for a in arrays])
+    return several([t.numpy() for t in (out if isinstance(out, tuple) else (out,))])
+
+
+def several(results: list[Any]) -> Any:
+    """One array, flat where there are several results."""
+    return results[0] if len(results) == 1 else np.concatenate([r.reshape(-1) for r in results])
 
 
 def by_kernel(prim: Primitive, arrays: list[Any], params: dict[str, Any]) -> Any:
     with np.errstate(all="ignore"):
-        return prim.kernel(*arrays, **params)
+        out = prim.kernel(*arrays, **params)
+    return several(list(out)) if isinstance(out, (tuple, list)) else out
 
 
 WAYS = [expanded, *([compiled] if COMPILED else [])]
 
 
-def check(got: Any, want: Any, name: str) -> None:
+def check(got: Any, want: Any, name: str, product: bool = False) -> None:
     """Within 2 ulp in float32, where the kernels round once; in float64 within some ulp of the largest terms as well."""
     assert got.dtype == want.dtype, f"{name}: {got.dtype}, not {want.dtype}"
     assert got.shape == want.shape, f"{name}: shape {got.shape}, not {want.shape}"
@@ -83,6 +98,8 @@ def check(got: Any, want: Any, name: str) -> None:
     allowed = 2.0 * np.spacing(np.abs(want))
     if want.dtype == np.float64:
         allowed = np.maximum(6.0 * np.spacing(np.abs(want)), 8e-16 * np.max(np.abs(want)))
+    if product:                                          # of matrices: added up in another order
+        allowed = 32.0 * np.spacing(np.max(np.abs(want)))
     wrong = np.abs(got - want) > allowed
     assert not wrong.any(), f"{name}: {got[wrong][:4]} instead of {want[wrong][:4]}"
 
@@ -156,7 +173,7 @@ def test_the_expansion_is_the_kernel(prim: Primitive, number: int, dtype: Any, w
     for how, arrays in enumerate(variants(prim, number, dtype)):
         got = way(prim, arrays, params)
         if got is not None:
-            check(got, by_kernel(prim, arrays, params), f"{prim.name} {params}, way {how}")
+            check(got, by_kernel(prim, arrays, params), f"{prim.name} {params}, way {how}", prim.product is not None)
 
 
 @pytest.mark.parametrize(("prim", "number"), CASES)
@@ -165,7 +182,7 @@ def test_the_expansion_is_all_loops(prim: Primitive, number: int) -> None:
     for dtype in FLOATS:
         given = [np.asarray(a).astype(dtype) if np.asarray(a).dtype.kind == "f" else np.asarray(a) for a in arrays]
         body = expansion(prim.op(**params), tuple([spec(a.shape, as_dtype(a.dtype)) for a in given]))
-        left = {i.op.prim.name for i in (body.instrs if body is not None else ()) if i.args and kind_of(i, body.specs) == "step"}
+        left = {i.op.prim.name for i in (body.instrs if body is not None else ()) if i.args and i.op.prim.product is None and kind_of(i, body.specs) == "step"}
         assert not left, f"{prim.name} leaves {left} to the kernels"
 
 
@@ -193,6 +210,7 @@ def test_gradients_agree(prim: Primitive, number: int, dtype: Any) -> None:
             with ad.GradientTape() as tape:
                 tape.watch(floats)
                 y = record(prim.op(**params), *xs)
+                y = ad.concat([ad.reshape(t, (-1,)) for t in y], 0) if isinstance(y, tuple) else y
                 total = ad.sum(y * ad.cast(ad.reshape(ad.arange(y.shape.num_elements()), y.shape), y.dtype))
             first = [g for g in tape.gradient(total, floats) if g is not None]
             along = total * 0.0

@@ -17,6 +17,7 @@ from adjoint import _graph
 from adjoint._config import config
 from adjoint._trace import local
 from adjoint.engines import llvm as llvm_engine
+from adjoint.passes import for_loops
 from adjoint.plan.fusion import fuse
 from adjoint.plan.products import Product, layout, products
 from adjoint.plan.program import Program, extract
@@ -164,6 +165,28 @@ def test_any_sum_of_products(case: Any) -> None:
         y, want, size = ad.reshape(-y, (-1,)), -want.reshape(-1), size.reshape(-1)
     terms = int(np.prod([*dict(zip(how[:how.index("-")].replace(",", ""), shapes[0] + shapes[1])).values()]))
     agrees(y.numpy(), want, size, terms, np.float32)
+
+
+def test_several_operands_two_at_a_time() -> None:
+    a, b, c = arrays((7, 5), (5, 6), (6, 4))
+    ta, tb, tc = (ad.constant(x) for x in (a, b, c))
+    for how in ("ij,jk,kl->il", "ij,jk,kl->li", "ij,jk,kl->"):
+        program = for_loops(program_of(lambda how=how: ad.einsum(how, ta, tb, tc)))  # type: ignore[misc]
+        assert [i.op.name for i in program.instrs] == ["einsum", "einsum"]
+        want = np.einsum(how, wide(a), wide(b), wide(c))
+        np.testing.assert_allclose(ad.einsum(how, ta, tb, tc).numpy(), want, rtol=1e-5, atol=1e-5)
+
+
+def test_parts_of_a_product_cost_no_step() -> None:
+    a, w, v = (ad.constant(x) for x in arrays((6, 8), (8, 12), (4, 5)))
+
+    def gates() -> Any:
+        i, f, o = ad.split(a @ w, 3, axis=1)
+        return (ad.sigmoid(i) * ad.tanh(f) + o) @ v
+
+    assert [part.__class__.__name__ for part in fuse(for_loops(program_of(gates))).parts] == ["Unit"]
+    i, f, o = np.split(wide(a.numpy()) @ wide(w.numpy()), 3, axis=1)
+    np.testing.assert_allclose(gates().numpy(), (np.tanh(f) / (1 + np.exp(-i)) + o) @ v.numpy(), rtol=1e-5, atol=1e-5)
 
 
 # -------------------------------------------------------------------------------------------------------------- folding

@@ -368,8 +368,7 @@ def _contractor(inputs: Labels, output: str, shapes: tuple[Shape, ...]) -> Calla
         if as_matmul is not None:
             return as_matmul
     if len(inputs) > 2:
-        path = np.einsum_path(equation, *[np.broadcast_to(np.float32(0), s) for s in shapes], optimize="optimal"
-                              if len(inputs) < 6 else "greedy")[0]
+        path = _path(inputs, output, shapes)
         return lambda *xs: np.einsum(equation, *xs, optimize=path)
     return lambda *xs: np.einsum(equation, *xs)
 
@@ -452,6 +451,27 @@ def _einsum_batch(args: Any, axes: Any, inputs: Labels, output: str) -> tuple[An
     return _einsum(labels, fresh + output, args), 0
 
 
+def _path(inputs: Labels, output: str, shapes: tuple[Shape, ...]) -> list[Any]:
+    """Which operands are taken together, one step after the other, so that the intermediate results are small."""
+    xs = [np.broadcast_to(np.float32(0), s) for s in shapes]
+    how = "optimal" if len(inputs) < 6 else "greedy"
+    return list(np.einsum_path(f"{','.join(inputs)}->{output}", *xs, optimize=how)[0])
+
+
+def _einsum_expand(*xs: Any, inputs: Labels, output: str) -> Any:
+    """Two at a time along the path."""
+    steps = _path(inputs, output, tuple([x._spec.shape for x in xs]))[1:] if len(xs) > 2 else []
+    if not steps or any(len(step) != 2 for step in steps):
+        return None
+    rest = list(zip(inputs, xs))
+    for step in steps:
+        (a, x), (b, y) = [rest.pop(k) for k in sorted(step, reverse=True)]
+        wanted = set(output).union(*[labels for labels, _ in rest])
+        kept = output if not rest else "".join(c for c in dict.fromkeys(a + b) if c in wanted)
+        rest.append((kept, _einsum((a, b), kept, (x, y))))
+    return rest[0][1]
+
+
 def _einsum_case(equation: str, *shapes: Shape) -> Any:
     left, output = equation.split("->")
     return lambda rng: (tuple(rng.normal(size=s) for s in shapes), {"inputs": tuple(left.split(",")), "output": output})
@@ -459,7 +479,7 @@ def _einsum_case(equation: str, *shapes: Shape) -> Any:
 
 EINSUM = Primitive(
     "einsum", _einsum_infer, _einsum_kernel, vjp=_einsum_vjp, jvp=_einsum_jvp, batch=_einsum_batch,
-    product=lambda *specs, inputs, output: (*inputs, output) if len(specs) == 2 else None,
+    product=lambda *specs, inputs, output: (*inputs, output) if len(specs) == 2 else None, expand=_einsum_expand,
     oracle=lambda *xs, inputs, output: np.einsum(f"{','.join(inputs)}->{output}", *xs),
     cases=(_einsum_case("ij,jk->ik", (2, 3), (3, 4)), _einsum_case("bij,bkj->bki", (2, 2, 3), (2, 4, 3)),
            _einsum_case("iij->j", (2, 2, 3)), _einsum_case("ij->", (2, 3)), _einsum_case("i,ij,j->", (2,), (2, 3), (3,)),

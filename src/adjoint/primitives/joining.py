@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ._make import broadcast_shapes, normalize_axis
 from .broadcast import add_up, broadcast_to
 from .convert import cast, convert
 from .creation import zeros_of
-from .movement import as_shape, front, ravel, reshape
+from .movement import SECTION, as_shape, front, ravel, reshape
 
 __all__ = ["broadcast_arrays", "concat", "meshgrid", "repeat", "split", "stack", "tile", "unstack"]
 
@@ -132,8 +133,14 @@ def _split_kernel(x: Any, axis: int, sizes: tuple[int, ...]) -> Any:
     return out if len(out) > 1 else out[0]               # one result is given bare
 
 
+def _split_expand(x: Any, axis: int, sizes: tuple[int, ...]) -> Any:
+    ends = [*accumulate(sizes)]
+    parts = [record(SECTION.op(axis=axis, start=end - n, stop=end), x) for n, end in zip(sizes, ends)]
+    return tuple(parts) if len(parts) > 1 else parts[0]
+
+
 SPLIT: Primitive = Primitive(
-    "split", _split_infer, _split_kernel, linear=(0,),
+    "split", _split_infer, _split_kernel, linear=(0,), expand=_split_expand,
     vjp=lambda gs, ys, x, axis, sizes: (record(CONCAT.op(axis=axis), *gs),),
     batch=lambda args, axes, axis, sizes: (record(SPLIT.op(axis=axis + 1, sizes=sizes), front(args[0], axes[0])), 0),
     oracle=lambda x, axis, sizes: tuple(np.split(x, np.cumsum(sizes)[:-1], axis)),

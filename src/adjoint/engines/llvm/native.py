@@ -166,7 +166,9 @@ class Compiler:
                 if not function.is_declaration:
                     passes.run(function, builder)
         else:
-            builder.getModulePassManager().run(module, builder)
+            passes = builder.getModulePassManager()
+            passes.run(module, builder)
+        _free(passes)
         return machine.emit_object(module)  # type: ignore[no-any-return]
 
     def symbol(self, name: str, address: int) -> str:
@@ -265,6 +267,16 @@ class Compiler:
         pointers = [f"ptr %d{k}" for k in range(total)] + ([] if scratch else ["ptr null"])
         lines += [f"  %flag = call i32 @body({', '.join(pointers)})", "  ret i32 %flag", "}", "", body]
         return "\n".join(lines)
+
+
+def _free(passes: Any) -> None:
+    """Free a pass manager (80 kB). llvmlite means to, but the base class in front hides the method that does it."""
+    kinds: tuple[Any, ...] = type(passes).__bases__
+    front, *others = kinds
+    if type(passes)._dispose is front._dispose:
+        for base in others:
+            if "_dispose" in vars(base):
+                base._dispose(passes)
 
 
 def _head(text: str) -> dict[str, Any]:

@@ -215,9 +215,9 @@ def fuse(program: Program) -> Fused:
         if kind == "constant":
             constants[item.outs[0]] = item.op.params["value"]
             continue
-        if kind == "step" and not item.args and item.op.prim.pure:
-            first.append(item)                           # a constant array
-            after_step[item.outs[0]] = -1
+        if kind == "step" and item.op.prim.pure and all(a in constants or after_step.get(a) == -1 for a in item.args):
+            first.append(item)                           # constant arrays
+            after_step.update(dict.fromkeys(item.outs, -1))
             continue
         level = 0
         for a in item.args:

@@ -139,8 +139,8 @@ class _Plan:
                         names[f"k{v}"] = numpy_engine.bound(instr)
                         seen.append(f"v{v} = k{v}(v{instr.args[0]})")
                 body += reversed(seen)
-            elif (constant := numpy_engine.constant_of(program, part, {})) is not None:
-                names[f"v{part.outs[0]}"] = constant
+            elif (constant := numpy_engine.constant_of(program, part, known)) is not None:
+                names[f"v{part.outs[0]}"] = known[part.outs[0]] = constant
             else:
                 steps += 1
                 names[f"o{n}"] = numpy_engine.bound(part)

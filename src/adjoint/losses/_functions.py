@@ -224,11 +224,12 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: Any = -1, *, keras: bool =
     """
     y, p = _pair("cosine_similarity", y_true, y_pred, keras)
     axes = _axes("cosine_similarity", axis, p)
-    return cast(negative(_rows(COSINE, _scaled(y, axes), _scaled(p, axes), axes)), p._spec.dtype)
+    if p._spec.dtype is _dtypes.float64:
+        y, p = _scaled(y, axes), _scaled(p, axes)
+    return negative(_rows(COSINE, y, p, axes))
 
 
 def _scaled(x: Any, axes: tuple[int, ...]) -> Any:
-    x = cast(x, _dtypes.float64)
     top = stop_gradient(largest(absolute(x), axes, keepdims=True))
     return divide(x, exp2(floor(log2(where(greater(top, 0), top, 1.0)))))   # a power of two: nothing is rounded
 

@@ -17,10 +17,11 @@ from ..primitives import _twofold as twofold
 from ..primitives._accuracy import measured
 from ..primitives._curves import scipy_special, two_product, two_sum, wide
 from ..primitives._layout import layout
+from ..primitives._lengths import scaled, unscaled
 from ..primitives._make import check_kind, elementwise_infer
 from ..primitives.arithmetic import add, divide, divide_no_nan, multiply, negative, reciprocal, square, subtract
 from ..primitives.broadcast import reduced, restore, sum
-from ..primitives.comparison import greater, less, logical_and, where
+from ..primitives.comparison import greater, isfinite, less, logical_and, where
 from ..primitives.convert import cast
 from ..primitives.reduction import shifted
 from ..primitives.special import logit
@@ -206,33 +207,24 @@ def _rejection_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
 def _less_kernel(x: Any, a: Any, y: Any) -> Any:
     product, lost = two_product(a, y)
     r, more = two_sum(x, -product)
-    return r + (more - lost)
+    return np.where(np.isfinite(r), r + (more - lost), r)
 
 
-LOST = Primitive(
-    "lost_product", elementwise_infer("lost_product", ("f", "f"), "same"), lambda x, y: two_product(x, y)[1],
-    elementwise=True, lower=lambda s, x, y: s.fma(x, y, -(x * y)), oracle=lambda x, y: np.zeros(x.shape),
-    cases=(lambda rng: ((rng.normal(size=5), rng.normal(size=5)), {}),), doc="What rounding x y loses, in float64.")
 LESS = Primitive(
     "less_product", elementwise_infer("less_product", ("f", "f", "f"), "same"), _less_kernel, elementwise=True,
     lower=lambda s, x, a, y: s.fma(-a, y, x), oracle=lambda x, a, y: x - a * y,
     cases=(lambda rng: (tuple(rng.normal(size=(3, 5))), {}),), doc="x - a y rounded once, in float64.")
 
 
-def _inner(x: Any, y: Any, axes: Axes, exact: bool, keepdims: bool = False) -> Any:
-    """The sum of products; ``exact``: those of numbers that were narrower are not rounded."""
-    total = sum(multiply(x, y), axes, keepdims=keepdims)
-    return total if exact else add(total, sum(record(LOST.op(), x, y), axes, keepdims=keepdims))
-
-
 def _rejection_expand(a: Any, b: Any, axes: Axes) -> Any:
     """What is left when the part along b is taken away; in float64 twice, since little may be left of much."""
-    exact = b._spec.dtype is not float64
-    x, y = cast(a, float64), cast(b, float64)
+    (x, scale), (y, _) = scaled(a, axes), scaled(b, axes)
     squares = sum(square(y), axes, keepdims=True)
-    for _ in range(1 if exact else 2):
-        x = record(LESS.op(), x, divide_no_nan(_inner(x, y, axes, exact, True), squares), y)
-    return cast(x, b._spec.dtype)
+    x = record(LESS.op(), x, divide_no_nan(sum(multiply(x, y), axes, keepdims=True), squares), y)
+    if b._spec.dtype is float64:
+        along = divide_no_nan(sum(multiply(x, y), axes, keepdims=True), squares)
+        x = record(LESS.op(), x, where(isfinite(along), along, 0.0), y)
+    return cast(unscaled(x, scale), b._spec.dtype)
 
 
 REJECTION: Primitive = Primitive(
@@ -256,15 +248,21 @@ def _cosine_kernel(a: Any, b: Any, axes: Axes) -> Any:
 
 
 def _cosine_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
+    dtype = b._spec.dtype
+    if dtype is not float64:                             # where no square overflows
+        pulled = _cosine_vjp(cast(g, float64), None, cast(a, float64), cast(b, float64), axes)
+        return tuple([cast(t, dtype) for t in pulled])
     sizes = multiply(*[sqrt(sum(square(x), axes)) for x in (a, b)])
     g = restore(divide_no_nan(g, sizes), b._spec.shape, axes, False)
     return multiply(g, rejection(b, a, axes)), multiply(g, rejection(a, b, axes))
 
 
 def _cosine_expand(a: Any, b: Any, axes: Axes) -> Any:
+    if b._spec.dtype is float64:                         # of nearly orthogonal vectors long double sees more
+        return None
     x, y = cast(a, float64), cast(b, float64)
     sizes = sqrt(multiply(sum(square(x), axes), sum(square(y), axes)))
-    return cast(divide_no_nan(_inner(x, y, axes, b._spec.dtype is not float64), sizes), b._spec.dtype)
+    return cast(divide_no_nan(sum(multiply(x, y), axes), sizes), b._spec.dtype)
 
 
 COSINE: Primitive = Primitive(

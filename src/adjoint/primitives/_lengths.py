@@ -33,7 +33,7 @@ def number(value: float) -> Any:
     return full_of(spec((), float64), value)
 
 
-def _scaled(x: Any, axes: Axes) -> tuple[Any, Any]:
+def scaled(x: Any, axes: Axes) -> tuple[Any, Any]:
     """x, and the power of two that it was multiplied by, row by row."""
     if x._spec.dtype is not float64:
         return cast(x, float64), None
@@ -46,7 +46,7 @@ def _times(t: Any, scale: Any) -> Any:
     return t if scale is None else multiply(t, scale)
 
 
-def _unscaled(t: Any, scale: Any) -> Any:
+def unscaled(t: Any, scale: Any) -> Any:
     return t if scale is None else divide(t, scale)
 
 
@@ -64,8 +64,8 @@ def ratio(x: Any, length: Any, dtype: Any) -> Any:
 
 
 def norm(x: Any, axes: Axes, keepdims: bool) -> Any:
-    w, scale = _scaled(x, axes)
-    return finished(_unscaled(_length(w, axes), scale), x, axes, keepdims)
+    w, scale = scaled(x, axes)
+    return finished(unscaled(_length(w, axes), scale), x, axes, keepdims)
 
 
 # ----------------------------------------------------------------------------------------------------------- directions
@@ -75,9 +75,9 @@ class Direction:
     """y = x / max(|x|, floor) in float64, and r = max(|x|, floor); ``held`` where it is the floor."""
 
     def __init__(self, x: Any, axes: Axes, floor: float) -> None:
-        w, scale = _scaled(x, axes)
+        w, scale = scaled(x, axes)
         length = _length(w, axes)
-        size = _unscaled(length, scale)
+        size = unscaled(length, scale)
         self.held = less_equal(size, floor)
         self.r = maximum(size, floor)
         self.x, self.length = w, maximum(length, _times(number(floor), scale))
@@ -149,7 +149,7 @@ def variance(x: Any, axes: Axes, keepdims: bool, free: float) -> Any:
 def deviation(x: Any, axes: Axes, keepdims: bool, free: float) -> Any:
     z, scale = _deviations(x, axes)
     y = sqrt(divide(sum_over(square(z), axes, True), float(free)))
-    return finished(_unscaled(y, scale), x, axes, keepdims)
+    return finished(unscaled(y, scale), x, axes, keepdims)
 
 
 def deviation_slope(x: Any, axes: Axes, free: float) -> Any:
@@ -160,4 +160,4 @@ def deviation_slope(x: Any, axes: Axes, free: float) -> Any:
 def _deviations(x: Any, axes: Axes) -> tuple[Any, Any]:
     if x._spec.dtype is not float64:
         return _apart(x, axes)[0], None
-    return _scaled(centred(x, axes), axes)
+    return scaled(centred(x, axes), axes)

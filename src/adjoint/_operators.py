@@ -185,6 +185,7 @@ def slow_binary(op: Op, x: Any, y: Any) -> Any:
                 return slow_binary(op, x, y)
             node = _scalar_first_time(op, t, value, left, key)
         elif not literal:
+            trace.node = node                            # at once: an interruption must not leave a number too many
             trace.inputs.append(value)
             trace.owners.append(None)
         own = node.parent

@@ -360,10 +360,10 @@ def _inlined(traced: Traced, tensors: Any) -> list[Any]:
         start.keep(key, (trace.node, places, [k for k, idx in enumerate(at) if idx is None], reads))
     else:
         node, places, scalars, reads = found
+        numbers, nobody = [inputs[k] for k in scalars], [None] * len(scalars)
         jump(trace, node)
-        for k in scalars:
-            trace.inputs.append(inputs[k])
-            trace.owners.append(None)
+        trace.inputs += numbers
+        trace.owners += nobody
     for idx, variable in reads:
         trace.add("reads", idx, variable)
     return [handle(trace, idx, s) for idx, s in places]

@@ -208,11 +208,12 @@ _SUMS = (("sum", "ad.sum", "tf.reduce_sum", "torch.sum", "jnp.sum", _long_sum),
           lambda x: mp.sqrt(_exact_sum(*_squares(x.astype(np.float64))))),
          ("cumsum", "ad.cumsum", "tf.cumsum", "torch.cumsum", "jnp.cumsum", _long_sum))
 for _name, _ad, _tf, _torch, _jax, _rule in _SUMS:
-    for _axis, _title in ((-1, "1e7"), (0, "1e6, first axis")):
+    _long_terms = 10_000_000 if _name == "sum" else 1_000_000
+    for _axis, _title in ((-1, f"1e{len(str(_long_terms)) - 1}"), (0, "1e5, first axis")):
         _last = ("[:, -1]" if _axis else "[-1]") if _name == "cumsum" else ""
         _given = "x" if _axis else "{}.reshape(x, (-1, x.shape[0]))"
         _more = ", correction=0" if _name == "variance" else ""
-        _add(f"{_name} {_title}", _long((1, 10_000_000) if _axis else (8, 1_000_000)), _columns(_rule, _axis),
+        _add(f"{_name} {_title}", _long((1, _long_terms) if _axis else (8, 100_000)), _columns(_rule, _axis),
              f"{_ad}({_given.format('ad')}, {_axis}){_last}",
              f"{_tf}({_given.format('tf')}, axis={_axis}){_last}",
              f"{_torch}({_given.format('torch')}, dim={_axis}{_more}){_last}",

@@ -86,7 +86,7 @@ def adjoint_runner(engine: str = "numpy") -> Callable[..., Any]:
         return once
 
     def often(expression: str, inputs: list[Any], wrt: list[int], orders: int = 3) -> Any:
-        for _ in range(SIGHTS):                          # a program that was seen once is interpreted
+        for _ in range(SIGHTS if inputs[0].size < 1e6 else 2):       # at first sight a program is interpreted
             once(expression, inputs, wrt, orders)
         return once(expression, inputs, wrt, orders)
 
@@ -114,7 +114,7 @@ def torch_runner() -> Callable[..., Any]:
             if g is None or not g.requires_grad:
                 return None
             grads = torch.autograd.grad(_part(g, col[1]).sum(), watched, retain_graph=True, allow_unused=True)
-            return [None if v is None else v.detach().numpy() for v in grads]
+            return [None if v is None else v.detach().numpy(force=True) for v in grads]
 
         return _collect(y.detach().numpy(), [None if g is None else g.detach().numpy() for g in first], second,
                         columns(inputs, wrt), wrt, inputs[0].dtype, orders)

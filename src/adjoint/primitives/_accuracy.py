@@ -6,7 +6,7 @@ in float32 and in float64, as measured by benchmarks/accuracy over the whole ran
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 Bounds = tuple[float, float, float]
@@ -35,9 +35,9 @@ ORDINARY = Error()
 ROUNDED = Error((0.5, 1.0, 1.0), (0.5, 1.0, 1.0))
 
 
-def measured(source: str, error: Error = ORDINARY, **bounds: Any) -> Error:
-    """``error`` with the source of the formula, and other bounds."""
-    return replace(error, source=source, **bounds)
+def measured(source: str, **bounds: Any) -> Error:
+    """The ordinary bounds, or others, and the source of the formula."""
+    return Error(source=source, **bounds)
 
 
 def stated(prim: Any) -> Callable[[Any], Any]:

@@ -391,3 +391,17 @@ def test_what_is_found_repeats(body: list[int], times: int, noise: list[int], se
 def test_without_repetition_nothing_is_found() -> None:
     draw = np.random.default_rng(3)
     assert repeats(draw.integers(0, 50, 20_000)) == []
+
+
+def test_numbers_that_are_put_together_beside_a_long_program() -> None:
+    """What is only made of parts is not an operation of the straight-line code that makes these."""
+    def run() -> list[Any]:
+        x = ad.Tensor(np.float32(0.3))
+        states = []
+        for _ in range(150):
+            x = x + 0.1 * ad.sin(x)
+            states.append(x)
+        path = ad.stack(states[:20])
+        return [path, ad.sum(path * path), x, path[3] + x]
+
+    both(run)

@@ -65,7 +65,7 @@ def _compare(report: GradientReport, problem: _Problem, weights: Any, computed: 
         start = time.perf_counter()
         zero = problem.value(problem.values)
     most = int(_SECONDS / max(20.0 * (time.perf_counter() - start), 1e-6))
-    each, rng = max(2, min(32, most // len(problem.values))), np.random.default_rng(0)
+    each, rng = max(16, min(32, most // len(problem.values))), np.random.default_rng(0)
     places = [(k, index) for k, v in enumerate(problem.values) for _, index in _sampled([v], each, rng)]
     total = sum(v.size for v in problem.values)
     if len(places) < total:

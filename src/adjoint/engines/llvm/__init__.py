@@ -46,10 +46,15 @@ def build(program: Program) -> Run:
     except Unavailable as error:
         config.note = f"The compiled engine is not available, everything runs through NumPy: {error}"
         return numpy_engine.build(program)
-    fused = fuse(for_loops(program) if any(i.op.prim.expand is not None for i in program.instrs) else program)
-    if not any(part.__class__ is Unit for part in fused.parts):
+    try:
+        fused = fuse(for_loops(program) if any(i.op.prim.expand is not None for i in program.instrs) else program)
+        if not any(part.__class__ is Unit for part in fused.parts):
+            return numpy_engine.build(program)
+        return _Plan(native, fused, program, _packed(fused)).run
+    except Exception as error:                           # a fault of this engine must not be the user's
+        faults.append(f"{error!r} in planning")
+        config.note = f"The compiled engine could not plan a program, which NumPy runs now: {error!r}"
         return numpy_engine.build(program)
-    return _Plan(native, fused, program, _packed(fused)).run
 
 
 class _Plan:

@@ -20,6 +20,7 @@ _WORTH = 400_000                                         # expressions times ele
 _PIECE = 100_000                                         # at least so many in a piece
 _PIECES = 64
 _FEW = 512                                               # accumulators that stand on the stack
+_MOSTLY = 4                                              # so many lines on float32 for each on float64
 _LOCAL = 65_536                                          # bytes of row buffers on a thread's stack
 
 
@@ -93,6 +94,7 @@ class NestWriter:
         self.arrays = unit.arrays
         self.local: dict[int, Array] = {}                # buffers of one row
         self.given: dict[str, tuple[str, str]] | None = None   # outer name -> (type, own name), in a function of its own
+        self.innermost = "", 0                           # the loop that was opened last, and where its body begins
         self.shifted: dict[tuple[str, int], str] = {}
         self.flag = "%refused"
         self.labels = 0
@@ -445,6 +447,7 @@ class NestWriter:
         w.add(f"br label %{label}")
         w.label(label)
         w.add(f"{i} = phi i64 [ {low}, %{label}.in ], [ {i}.n, %{label}.next ]")
+        self.innermost = label, len(w.lines)
         return label, i, high, str(step)
 
     def _close(self, level: tuple[str, str, str, str]) -> None:
@@ -454,8 +457,16 @@ class NestWriter:
         w.label(f"{label}.next")
         w.add(f"{i}.n = add nuw nsw i64 {i}, {step}")
         done = w.set(f"icmp uge i64 {i}.n, {high}")
-        w.add(f"br i1 {done}, label %{label}.out, label %{label}")
+        w.add(f"br i1 {done}, label %{label}.out, label %{label}{self._lanes(label)}")
         w.label(f"{label}.out")
+
+    def _lanes(self, label: str) -> str:
+        """Fills a register with float32 where little is float64: by itself the compiler goes by the widest type."""
+        if self.innermost[0] != label:
+            return ""
+        body = self.w.lines[self.innermost[1]:]
+        single, double = [sum(f" {type} " in line for line in body) for type in ("float", "double")]
+        return f", !llvm.loop !WIDE{self.unit.width // SIZE['f32']}" if double and single >= _MOSTLY * double else ""
 
     # ----------------------------------------------------------------------------------------------------- reductions
 

@@ -1,6 +1,7 @@
 """A fused unit as one LLVM function: its arguments, its memory, and its stages in order."""
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..._graph import Shape, Spec
@@ -25,6 +26,7 @@ class UnitWriter:
 
     def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], name: str, width: int = 32) -> None:
         self.unit, self.specs, self.constants, self.name = unit, specs, constants, name
+        self.width = width                               # bytes of a vector register
         self.w = Writer()
         self.functions: list[str] = []                   # that stand beside the unit's own
         self.known: dict[str, str] = {}                  # text of such a function -> its name
@@ -166,7 +168,7 @@ class UnitWriter:
                 self.scratch += (size + 63) // 64 * 64
             before += self.pieces.functions
             w.intrinsics |= self.pieces.intrinsics
-        return "\n".join([*before, *self.functions, *body, *w.lines, "}"])
+        return _with_lanes("\n".join([*before, *self.functions, *body, *w.lines, "}"]))
 
     def parallel(self, function: str, context: str) -> None:
         """Run ``function(context)`` in every thread."""
@@ -274,7 +276,8 @@ class UnitWriter:
         pieces, inside = self.pieces, {i.outs[0] for i in loop.instrs}
         self.refuses = True
         given = {names.get(a, a): a for i in loop.instrs for a in i.args}
-        name, takes = pieces.cut(loop, self.outside)
+        outside = self.outside & inside                  # not what is only put together of parts
+        name, takes = pieces.cut(loop, outside)
         packed: dict[int, list[tuple[int, int]]] = {}
         for v in takes:
             if v in pieces.stored:
@@ -289,8 +292,20 @@ class UnitWriter:
             pieces.bring(w, self.arrays[base].pointer, self.arrays[base].type, values)
         w.add(f"call void @{name}(ptr %frame, ptr %refused)")
         pieces.stored |= inside
-        for v in sorted(self.outside):
+        for v in sorted(outside):
             self._keep(v, w.load(pieces.at(w, v), pieces.type(v)))
+
+
+def _with_lanes(text: str) -> str:
+    """Each mark of a loop's width as metadata of its own."""
+    made: list[str] = []
+
+    def node(found: re.Match[str]) -> str:
+        n = 2 * len(made)
+        made.append(f'!{n} = distinct !{{!{n}, !{n + 1}}}\n!{n + 1} = !{{!"llvm.loop.vectorize.width", i32 {found[1]}}}')
+        return f"!{n}"
+
+    return "\n".join([re.sub("!WIDE([0-9]+)", node, text), *made])
 
 
 def instructions(stage: Any) -> list[Instr | Product]:

@@ -465,6 +465,8 @@ class NestWriter:
         if self.innermost[0] != label:
             return ""
         body = self.w.lines[self.innermost[1]:]
+        if any(f", ptr {self.flag}" in line for line in body):
+            return ""                                    # where a loop stays as it is the compiler would say so on stderr
         single, double = [sum(f" {type} " in line for line in body) for type in ("float", "double")]
         return f", !llvm.loop !WIDE{self.unit.width // SIZE['f32']}" if double and single >= _MOSTLY * double else ""
 

@@ -12,15 +12,21 @@ from typing import Any
 
 from ._config import config
 from ._graph import Node, no_collection
-from .engines import llvm as llvm_engine
 from .engines import numpy as numpy_engine
 from .passes import optimize
 from .plan.program import Program, extract
 
 Run = Callable[[list[Any]], list[Any]]
 
-engines: dict[str, Callable[[Program], Run]] = {
-    "auto": llvm_engine.build, "numpy": numpy_engine.build, "llvm": llvm_engine.build}
+
+def _compiled(program: Program) -> Run:
+    """The compiling engine; loaded when there is something to compile, to keep the import of adjoint short."""
+    from .engines import llvm
+
+    return llvm.build(program)
+
+
+engines: dict[str, Callable[[Program], Run]] = {"auto": _compiled, "numpy": numpy_engine.build, "llvm": _compiled}
 
 SOON, LATE = 2, 10                                       # the sights at which a plan is compiled
 _FEW = 3                                                 # operations

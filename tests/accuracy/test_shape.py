@@ -49,12 +49,10 @@ def test_monotone_where_the_function_is(name: str, dtype: str, library: str, ref
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("name", [n for n in UNARY if 0.0 in arguments(CASES[n], "float64")[0]])
 def test_sign_of_zero(name: str, library: str) -> None:
     """f(0) and f(-0) have the signs that f has next to them, where it vanishes there."""
     case = CASES[name]
-    if 0.0 not in arguments(case, "float64")[0]:
-        pytest.skip("0 is not among its arguments")
     got = worker.RUNNERS[library]()(case.expressions["adjoint"], [np.array([0.0, -0.0])], [0])[:, 0]
     with mp.workdps(60):
         for value, side in zip(got, (1, -1)):
@@ -64,14 +62,11 @@ def test_sign_of_zero(name: str, library: str) -> None:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("end", [1, -1])
-@pytest.mark.parametrize("name", [n for n in UNARY if n not in WAVES])
+@pytest.mark.parametrize(("name", "end"), [(n, end) for n in UNARY if n not in WAVES for end in (1, -1)
+                                           if (arguments(CASES[n], "float64")[0] * end).max() > 1e300])
 def test_limits_at_infinity(name: str, end: int, library: str) -> None:
     """f and f' at an infinity are their limits: judged by the exact values far out."""
     case = CASES[name]
-    x = arguments(case, "float64")[0]
-    if not (x * end).max() > 1e300:
-        pytest.skip("does not reach there")
     with np.errstate(all="ignore"):
         got = worker.RUNNERS[library]()(case.expressions["adjoint"], [np.array([end * np.inf])], [0])[0, :2]
     with mp.workdps(400):

@@ -1,6 +1,7 @@
 """What a program that runs again finds again: structures, lines, numbers, records across several traces, prepared calls."""
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -304,3 +305,41 @@ def test_gradient_functions_of_the_user_are_called_each_time() -> None:
         assert float(g) == pytest.approx(2 * np.sin(inner) * factor[0] * 3 * factor[0] * 2 * v, rel=1e-12)
         assert len(calls) == 2 * (k + 1)
         w.assign_add(ad.constant(0.1, dtype="float64"))
+
+
+def test_the_collector_waits_while_a_long_program_is_recorded() -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        x = ad.Variable(1.0)
+        seen = []
+        for _ in range(2):
+            with ad.GradientTape() as tape:
+                seen.append(gc.get_threshold()[0])
+                y, kept = x, []
+                for _ in range(2500):
+                    y = y * 1.0001
+                    kept.append(y)
+            assert gc.get_threshold() == (700, 10, 10)
+            assert float(tape.gradient(y, x)) > 1.2
+        assert seen[0] == 700
+        assert seen[1] > 700
+        inside = []
+
+        def fails() -> None:
+            with ad.GradientTape():
+                inside.append(gc.get_threshold()[0])
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fails()
+        assert inside[0] > 700
+        assert gc.get_threshold() == (700, 10, 10)       # after an error too
+        float(ad.constant(1.0) + 1.0)
+        with ad.GradientTape():
+            assert gc.get_threshold()[0] == 700          # the last program was short
+        gc.set_threshold(0, 10, 10)
+        with ad.GradientTape():
+            assert gc.get_threshold()[0] == 0            # who has it off keeps it off
+    finally:
+        gc.set_threshold(*before)

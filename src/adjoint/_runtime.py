@@ -6,6 +6,7 @@ from weakref import ref
 
 import numpy as np
 
+from ._collector import is_long
 from ._config import config
 from ._errors import AdjointError, TraceError
 from ._plan import Plan, engines, plan_for, watching
@@ -34,6 +35,8 @@ def settle(trace: Trace) -> None:
             pending.append(t)
             places.append(t._idx)
     wanted = tuple(places)
+    if trace is local.trace:
+        local.long = is_long(len(trace.handles))
     wanting: list[Any] = []
     open_tapes = bool(trace.tapes)
     if open_tapes:

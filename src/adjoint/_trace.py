@@ -143,8 +143,11 @@ class _Local(threading.local):
 
     trace: Trace
     tapes: list[Any]
+    long: bool                                           # whether the last program was long
+    patient: bool                                        # whether the garbage collector waits for this thread
 
     def __init__(self) -> None:
+        self.long = self.patient = False
         self.trace = Trace(fast=threading.current_thread() is threading.main_thread())
         self.tapes = []
 

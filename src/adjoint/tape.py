@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from weakref import ref
 
-from . import _batch, _derive, _nest
+from . import _batch, _collector, _derive, _nest
 from ._config import config
 from ._errors import DtypeError, ShapeError, TapeError, complain
 from ._graph import NOTHING, spec
@@ -82,6 +82,8 @@ class GradientTape:
                 trace = local.trace
             if config.lines and trace.where is None:
                 trace.note_lines(True)
+            if local.long and not local.patient:
+                local.patient = _collector.wait()
         self._segments.append([trace, trace.node.end, None])
         trace.tapes.append(self)
         tapes.append(self)
@@ -99,6 +101,9 @@ class GradientTape:
         else:
             raise TapeError("GradientTape: a tape belongs to the thread that opened it; close it there")
         self._recording = False
+        if local.patient and not tapes:
+            local.patient = False
+            _collector.go_on()
         segment = self._segments[-1]
         trace = segment[0]
         segment[2] = at = trace.node.end

@@ -1,8 +1,8 @@
 """The cyclic garbage collector, while a long program is recorded.
 
 Thousands of tensors that are alive make it go through all of them again and again without finding anything: about a quarter of
-the time of a thousand-step integrator. When a thread's last program was long, the collector waits for more new objects as long as the
-outermost tape records, and is as it was afterwards.
+the time of a thousand-step integrator. When a thread's last program was long, the collector waits for more new objects
+while the outermost tape records, and is as it was afterwards.
 """
 from __future__ import annotations
 

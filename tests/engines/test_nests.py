@@ -12,6 +12,7 @@ from adjoint import _graph
 from adjoint._config import config
 from adjoint.engines import llvm as llvm_engine
 from adjoint.engines.llvm import loops, threads
+from adjoint.engines.llvm import unit as unit_writer
 from adjoint.engines.llvm.unit import UnitWriter
 from adjoint.plan import fusion
 from adjoint.plan.access import contiguous, finer, joined, merged, rowwise
@@ -191,3 +192,18 @@ def test_types_of_sixteen_bits_round_as_the_kernels_do(dtype: Any) -> None:
         digits = got.view(np.int16).astype(int) - want.view(np.int16).astype(int)
         assert np.abs(digits).max() <= 1
         assert np.count_nonzero(digits) <= digits.size // 50
+
+
+def test_what_a_nest_writes_and_reads_at_an_offset(monkeypatch: Any) -> None:
+    """A part of an array that the same nest writes, in functions of their own (many stages)."""
+    monkeypatch.setattr(unit_writer, "_FEW", 0)
+    x = np.random.default_rng(0).normal(size=(5, 3, 4))
+
+    def program(values: list[Any]) -> list[Any]:
+        y = ad.concat([values[0], values[0][:, :1] * 2.0], axis=1) * 0.5
+        z = y + y
+        return [z[:, :3] + ad.pad(z[:, 3:] * 2.0, ((0, 0), (0, 2), (0, 0)))]
+
+    want = x.copy()
+    want[:, 0] *= 5
+    np.testing.assert_allclose(evaluated("llvm", program, [x])[0], want)

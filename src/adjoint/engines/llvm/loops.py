@@ -297,14 +297,18 @@ class NestWriter:
     def _pointer(self, v: int, path: Path | None = None) -> tuple[str, bool]:
         """A value's memory, from where ``path`` begins in it, and whether it is a buffer of one row."""
         local = v in self.local
-        pointer, w = (self.local[v].pointer, self.w) if local else (self.arrays[v].pointer, self.unit.w)
-        if path is not None and path.offset:             # outside of a function of its own, so that other parts are alike
-            key = pointer, path.offset
+        pointer = self.local[v].pointer if local else self.arrays[v].pointer
+        offset = 0 if path is None else path.offset
+        shift = f"getelementptr inbounds {MEMORY[self.unit.type(v)]}, ptr {{}}, i64 {offset}"
+        if offset and not local and v not in self.nest.at:
+            key = pointer, offset                        # outside of a function of its own, so that other parts are alike
             if key not in self.shifted:
-                self.shifted[key] = w.set(
-                    f"getelementptr inbounds {MEMORY[self.unit.type(v)]}, ptr {pointer}, i64 {path.offset}")
-            pointer = self.shifted[key]
-        return pointer if local else self._name(pointer, "ptr"), local
+                self.shifted[key] = self.unit.w.set(shift.format(pointer))
+            pointer, offset = self.shifted[key], 0
+        if not local:
+            pointer = self._name(pointer, "ptr")
+        # What the nest itself writes has one name only: a function's pointers must not reach into each other's memory.
+        return self.w.set(shift.format(pointer)) if offset else pointer, local
 
     def _body(self, low: str, high: str, piece: str) -> None:
         for p in self.pieces:

@@ -155,7 +155,7 @@ def test_the_gallery_is_drawn(tmp_path: Path) -> None:
 
     script = Path(__file__).parents[1] / "docs" / "gallery" / "pictures.py"
     if matplotlib.rcParams["axes.facecolor"] == "black" or not script.exists():
-        pytest.skip("once is enough")
+        pytest.skip("the gallery is drawn once, in the default style")
     subprocess.run([sys.executable, "-W", "error", str(script), "--into", str(tmp_path)], check=True, timeout=300)
     kept = {p.name for p in script.parent.iterdir()} - {"pictures.py", "pictures.md"}
     assert {p.name for p in tmp_path.iterdir()} <= kept

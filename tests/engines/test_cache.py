@@ -174,7 +174,7 @@ def test_it_stays_within_its_bound(tmp_path: Path) -> None:
     assert place.get("large") is None
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="file modes")
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners and modes on this platform")
 def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()

@@ -346,7 +346,7 @@ def test_tiles_cover_a_product() -> None:
 def test_the_users_number_of_threads_is_put_back() -> None:
     found = blas.blas()
     if found is None or found.threads is None:
-        pytest.skip("this BLAS does not tell")
+        pytest.skip("the BLAS found here does not tell its number of threads")
     get, put = ctypes.CFUNCTYPE(ctypes.c_int)(found.threads[0]), ctypes.CFUNCTYPE(None, ctypes.c_int)(found.threads[1])
     before = get()
     try:
@@ -415,7 +415,7 @@ def test_every_source_gives_the_same(source: str, monkeypatch: pytest.MonkeyPatc
         pytest.importorskip("scipy")
     found = None if source == "nothing" else blas.find((getattr(blas, source),))
     if found is None and source == "_of_numpy":
-        pytest.skip("NumPy brings none that can be called")
+        pytest.skip("this NumPy brings no BLAS that can be called")
     monkeypatch.setattr(blas, "_FOUND", [found])
     for shapes in (((50, 60), (60, 70)), ((300, 200), (200, 150)), ((700,), (700, 400)), ((5, 40, 60), (5, 60, 50))):
         for turned in (False, True):
@@ -430,7 +430,7 @@ def test_every_source_gives_the_same(source: str, monkeypatch: pytest.MonkeyPatc
 def test_a_blas_that_is_wrong_is_not_taken() -> None:
     good = blas.find()
     if good is None:
-        pytest.skip("no BLAS")
+        pytest.skip("no BLAS was found here")
 
     @ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)
     def lazy(*_: Any) -> None:

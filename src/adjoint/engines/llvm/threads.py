@@ -194,7 +194,7 @@ def connect(compiler: Compiler) -> None:
     others = min(max(available(), config.threads), _MOST) - 1
     library = _semaphores(compiler) if others > 0 else None
     if library is None:
-        address, engine = compiler.load(_ALONE, "@NAME", "parallel")
+        address, _ = compiler.load(_ALONE, "@NAME", "parallel")
         compiler.symbol("adjoint_parallel", address)
         return
     _state = ctypes.create_string_buffer(1024)

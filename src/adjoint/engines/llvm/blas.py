@@ -122,7 +122,7 @@ _THREADS = """
 declare i32 @adjoint_get_threads()
 declare void @adjoint_set_threads(i32)
 @adjoint_blas_state = external global [3 x i32]
-define internal void @blas_lock() noinline {
+define internal void @blas_lock() #1 {
   br label %try
 try:
   %got = cmpxchg ptr @adjoint_blas_state, i32 0, i32 1 acquire monotonic
@@ -131,7 +131,7 @@ try:
 in:
   ret void
 }
-define internal void @blas_enter() noinline {
+define internal void @blas_enter() #1 {
   call void @blas_lock()
   %users = getelementptr i32, ptr @adjoint_blas_state, i64 1
   %own = getelementptr i32, ptr @adjoint_blas_state, i64 2
@@ -152,7 +152,7 @@ out:
   store atomic i32 0, ptr @adjoint_blas_state release, align 4
   ret void
 }
-define internal void @blas_leave() noinline {
+define internal void @blas_leave() #1 {
   call void @blas_lock()
   %users = getelementptr i32, ptr @adjoint_blas_state, i64 1
   %own = getelementptr i32, ptr @adjoint_blas_state, i64 2

@@ -77,7 +77,7 @@ def needed(code: bytes) -> bool:
 
 def connect(compiler: Compiler) -> Any:
     """Make them known to compiled code; what keeps them alive."""
-    address, engine = compiler.load(_TEXT, "@NAME", "halves")
+    address, engine = compiler.load(_TEXT, "@NAME", "halves", True)
     entry = compiler.named(_TEXT, "halves")
     for name, ending in _NAMES.items():
         compiler.symbol(name, engine.get_function_address(entry + ending) if ending else address)

@@ -4,8 +4,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..._scalar import Expr, Functions
-from ...plan.access import Strides, contiguous, merged, rowwise, split
-from ...plan.fusion import REDUCTIONS, Access, Loop, Nest, lower
+from ...plan.access import Access, Strides, contiguous, merged, rowwise, split
+from ...plan.fusion import REDUCTIONS, Loop, Nest, lower
 from ...plan.program import Instr
 from .straight import refuse
 from .text import MEMORY, SIZE, TYPE, Writer, number
@@ -117,6 +117,8 @@ class NestWriter:
                 return s.const(unit.constants[given], type)
             access = loop.reads[given, shape]
             base = access.base
+            if access.terms:
+                return read(access, shape)
             if made.get(base) == number and base not in loop.reduced:
                 return values[base]
             if specs[base].size == 1 and base in unit.scalars:
@@ -128,9 +130,19 @@ class NestWriter:
                 found[key] = s.input(type, len(piece.leaves) - 1)
             return found[key]
 
+        def read(access: Access, shape: Any) -> Expr:
+            at = s.const(0, "i64")
+            for term in access.terms:
+                at = at + s.place(source(term.given, shape), term.size) * term.stride
+            piece.leaves.append(access)
+            return s.make("read", unit.type(access.base), (at,), len(piece.leaves) - 1)
+
         for instr in loop.instrs:
             out = instr.outs[0]
             space = unit.space(instr)
+            if instr.op.prim.gathers is not None and (instr.args[0], out) in loop.reads:
+                values[out] = source(instr.args[0], out)
+                continue
             args = [source(a, space) for a in instr.args]
             if instr.op.prim.name in REDUCTIONS:
                 piece.reductions.append(self._reduction(instr, args[0]))
@@ -269,7 +281,7 @@ class NestWriter:
         """The body as a function of its own, and the call that runs its pieces in threads."""
         unit, outer = self.unit, self.w
         name, given = self._apart(("%lo", "%hi", "%piece"), [])
-        frame = ["define internal void @NAME(ptr %c) #0 {", "entry:"]
+        frame = ["define internal void @NAME(ptr %c) #1 {", "entry:"]
         for k, (_, t) in enumerate(given):
             frame += [f"  %p{k} = getelementptr i64, ptr %c, i64 {k + 1}", f"  %v{k} = load {t}, ptr %p{k}"]
         call = "".join(f"{t} %v{k}, " for k, (_, t) in enumerate(given))
@@ -405,12 +417,17 @@ class NestWriter:
     def _elements(self, p: _Piece, outer: list[str], inner: list[str]) -> None:
         w = self.w
 
-        def leaf(e: Expr) -> str:
+        def leaf(e: Expr, further: str = "") -> str:
             x = p.leaves[e.value]
             if isinstance(x, tuple):
                 return self._name(self.unit.scalars[x[0]], TYPE[x[1]])
-            pointer, local = self._pointer(x.base, p.paths[id(x)])
-            return w.load(self._at(pointer, self.unit.type(x.base), p.paths[id(x)], outer, inner, local), self.unit.type(x.base))
+            path, type = p.paths[id(x)], self.unit.type(x.base)
+            if x.base in self.unit.ramps:
+                at = self._sum(path, outer, inner, False) or "0"
+                at = w.set(f"add i64 {at}, {path.offset}") if path.offset else at
+                return w.convert(w.set(f"add i64 {at}, {further}") if further else at, "i64", type)
+            pointer, local = self._pointer(x.base, path)
+            return w.load(self._at(pointer, type, path, outer, inner, local, further), type)
 
         wanted = [e for _, e in p.stores] + [r.source for r in p.reductions] + p.s.refused
         names = w.expressions(wanted, leaf)
@@ -424,8 +441,16 @@ class NestWriter:
         for name in names[len(p.stores) + len(p.reductions):]:
             refuse(w, name, self.flag)
 
-    def _at(self, pointer: str, type: str, path: Path, outer: list[str], inner: list[str], local: bool) -> str:
+    def _at(self, pointer: str, type: str, path: Path, outer: list[str], inner: list[str], local: bool, further: str = "") -> str:
         """The address of an element; a buffer of one row does not move with the rows."""
+        w = self.w
+        at = self._sum(path, outer, inner, local)
+        if further:
+            at = w.set(f"add nsw i64 {at}, {further}") if at else further
+        return w.set(f"getelementptr inbounds {MEMORY[type]}, ptr {pointer}, i64 {at}") if at else pointer
+
+    def _sum(self, path: Path, outer: list[str], inner: list[str], local: bool) -> str:
+        """Indices by strides, added up; "" for nothing."""
         w = self.w
         at = ""
         terms = list(zip(inner, path.inner)) if local else [*zip(outer, path.outer), *zip(inner, path.inner)]
@@ -434,9 +459,7 @@ class NestWriter:
                 sign = "nsw" if k < 0 else "nuw nsw"
                 term = i if k == 1 else w.set(f"mul {sign} i64 {i}, {k}")
                 at = w.set(f"add nsw i64 {at}, {term}") if at else term
-        if not at:
-            return pointer
-        return w.set(f"getelementptr inbounds {MEMORY[type]}, ptr {pointer}, i64 {at}")
+        return at
 
     def _open(self, low: str, high: str, step: int = 1) -> tuple[str, str, str, str]:
         w = self.w

@@ -35,6 +35,7 @@ _LONGEST = 1_000_000                                     # characters that are c
 _MOST = 512                                              # arrays, likewise: what LLVM does grows with their square
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")         # such code is of no use to another process
 _RECIPE = "passes 3, code 2, loops vectorised and interleaved"
+_GLUE = "attributes #1 = { nounwind noinline optnone }"   # of functions that do little but call others
 
 
 class Unavailable(AdjointError):
@@ -127,7 +128,7 @@ class Compiler:
             ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.PyEval_SaveThread, ctypes.pythonapi.PyEval_RestoreThread)]
         self._words = (id(None), id(False), id(np.ndarray), incref, save, restore)
         address, self._entry_engine = self.load(
-            re.sub("BYTES|TYPE|DESCR|FLAGS|NDIM|DIMS", lambda m: str(getattr(at, m[0].lower())), _ENTRY), "@entry", "entry")
+            re.sub("BYTES|TYPE|DESCR|FLAGS|NDIM|DIMS", lambda m: str(getattr(at, m[0].lower())), _ENTRY), "@entry", "entry", True)
         self._entry = address
         threads.connect(self)
         self.counts.load_seconds = time.perf_counter() - begin
@@ -144,8 +145,8 @@ class Compiler:
         return self.llvm.Target.from_triple(self.triple).create_target_machine(
             cpu=self.cpu, features=self.features, opt=level)
 
-    def compile(self, text: str) -> bytes:
-        """Object code of a module."""
+    def compile(self, text: str, ready: bool = False) -> bytes:
+        """Object code of a module; ``ready``: written as it should be, without anything left for passes."""
         llvm = self.llvm
         # Long code without loops, or more than can be waited for, is written out quickly.
         quick = len(text) > _LONGEST or _head(text)["total"] > _MOST or "@piece" in text and "phi i64 [ 0," not in text
@@ -153,6 +154,8 @@ class Compiler:
         module = llvm.parse_assembly(text, llvm.create_context())      # a context holds what it saw until its own end
         module.triple = self.triple
         module.data_layout = str(machine.target_data)
+        if ready:
+            return machine.emit_object(module)  # type: ignore[no-any-return]
         options = llvm.create_pipeline_tuning_options(speed_level=1 if quick else 3)
         options.loop_vectorization = options.loop_interleaving = True
         options.slp_vectorization = False
@@ -187,7 +190,7 @@ class Compiler:
         """What stands for its marker in a module."""
         return f"{name}_{self.key(text)}"
 
-    def load(self, text: str, marker: str, name: str) -> tuple[int, Any]:
+    def load(self, text: str, marker: str, name: str, ready: bool = False) -> tuple[int, Any]:
         """The address of the code, from disk or compiled, and what keeps it alive."""
         key, entry = self.key(text), self.named(text, name)
         begin = time.perf_counter()
@@ -195,7 +198,7 @@ class Compiler:
         code = self.place.get(key) if kept else None
         counts = self.counts
         if code is None:
-            code = self.compile(text.replace(marker, f"@{entry}"))
+            code = self.compile(text.replace(marker, f"@{entry}"), ready)
             if kept:
                 self.place.put(key, code)
             counts.compiled += 1
@@ -257,7 +260,7 @@ class Compiler:
         total = len(args) + results + scratch
         takes = [None if number else [spec.dtype.name, spec.shape] for spec, number in args]
         head = json.dumps({"takes": takes, "total": total, "long": int(long)})
-        lines = [f"; {head}", "define i32 @NAME(ptr %args) {", "entry:"]
+        lines = [f"; {head}", "define i32 @NAME(ptr %args) #1 {", "entry:"]
         for k in range(total):
             lines += [f"  %o{k}.p = getelementptr ptr, ptr %args, i64 {k}", f"  %o{k} = load ptr, ptr %o{k}.p"]
             if k < len(args) and args[k][1]:
@@ -265,7 +268,7 @@ class Compiler:
             else:
                 lines += [f"  %d{k}.p = getelementptr i8, ptr %o{k}, i64 {at.data}", f"  %d{k} = load ptr, ptr %d{k}.p"]
         pointers = [f"ptr %d{k}" for k in range(total)] + ([] if scratch else ["ptr null"])
-        lines += [f"  %flag = call i32 @body({', '.join(pointers)})", "  ret i32 %flag", "}", "", body]
+        lines += [f"  %flag = call i32 @body({', '.join(pointers)})", "  ret i32 %flag", "}", "", _GLUE, body]
         return "\n".join(lines)
 
 

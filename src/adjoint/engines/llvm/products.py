@@ -149,7 +149,7 @@ class ProductWriter:
             self._item(p, item, own, d, w.set(f"udiv i64 {t}, {across}"), w.set(f"urem i64 {t}, {across}"), rows, columns)
         w.add("br label %next")
         w.label("end")
-        self.functions.append("\n".join([f"define internal void @{name}(ptr %c) #0 {{", "entry:", *w.lines, "  ret void", "}"]))
+        self.functions.append("\n".join([f"define internal void @{name}(ptr %c) #1 {{", "entry:", *w.lines, "  ret void", "}"]))
         outer.intrinsics |= w.intrinsics
         self.w = w = outer
         context = w.fresh("c")
@@ -284,7 +284,7 @@ def _nothing(type: str) -> str:
     loop(w, "%n", 1, column)
     return "\n".join([
         f"define internal void @nothing_{type}(ptr %a, i64 %am, i64 %ak, ptr %b, i64 %bk, i64 %bn, i64 %m, i64 %n, i64 %k, "
-        "ptr %c, i64 %om, i1 %keep) noinline optnone {", *w.lines, "  ret void", "}"])
+        "ptr %c, i64 %om, i1 %keep) #1 {", *w.lines, "  ret void", "}"])
 
 
 __all__ = ["ProductWriter", "tile"]

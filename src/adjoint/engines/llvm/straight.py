@@ -279,7 +279,7 @@ class _Stage:
         for k in part:
             if self.home[k] >= 0:
                 w.store(known[k], w.set(f"getelementptr i8, ptr %frame, i64 {self.home[k]}"), pieces.type(self._value(k)))
-        how = " noinline nounwind optnone" if self.repeats else " #0"
+        how = " #1" if self.repeats else " #0"
         name = pieces.define("piece", "internal void", f"(ptr noalias %frame, ptr noalias %flag){how}", w, "ret void")
         self.w.add(f"call void @{name}(ptr %frame, ptr %flag)")
 

@@ -17,15 +17,15 @@ from .text import MEMORY, SIZE, Writer, number
 
 _STACK = 4096                                            # bytes of temporary arrays that live on the stack
 _FEW = 8                                                 # stages that are written out in one function
-_MANY = 64                                               # and from which on that function only calls others
 _FRAME = 1 << 17                                         # and of what long straight-line code keeps in memory
 
 
 class UnitWriter:
     """Writes the function of one unit. ``scratch`` holds the bytes of memory that the caller brings."""
 
-    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], name: str, width: int = 32) -> None:
-        self.unit, self.specs, self.constants, self.name = unit, specs, constants, name
+    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], ramps: set[int], name: str,
+                 width: int = 32) -> None:
+        self.unit, self.specs, self.constants, self.ramps, self.name = unit, specs, constants, ramps, name
         self.width = width                               # bytes of a vector register
         self.w = Writer()
         self.functions: list[str] = []                   # that stand beside the unit's own
@@ -149,8 +149,8 @@ class UnitWriter:
                 w.add(f"call void @adjoint_mark(i64 {self.mark + n})")
         self.products.finish()
         w.add(f"ret i32 {w.set('load i32, ptr %refused') if self.refuses else '0'}")
-        calls = len(unit.stages) > _MANY and self.pieces is None       # little else than calls: nothing to optimize
-        body = [f"define internal i32 @{self.name}({', '.join(params)}) {'noinline optnone nounwind' if calls else '#0'} {{",
+        calls = self.many and self.pieces is None        # little else than calls: nothing to optimize
+        body = [f"define internal i32 @{self.name}({', '.join(params)}) {'#1' if calls else '#0'} {{",
                 "entry:", *self.head]
         if self.refuses:
             body += ["  %refused = alloca i32", "  store i32 0, ptr %refused"]
@@ -197,8 +197,10 @@ class UnitWriter:
             return self.scalars[base]
         if base in self.constants:
             return number(self.constants[base], self.type(base))
-        array = self.arrays[base]
         offset = 0 if view is None else view.offset
+        if base in self.ramps:
+            return str(offset)
+        array = self.arrays[base]
         at = self.w.set(f"getelementptr inbounds {MEMORY[array.type]}, ptr {array.pointer}, i64 {offset}")
         return self.w.load(at, array.type)
 

@@ -87,7 +87,7 @@ def _is_long(x: Any) -> bool:
 
 def rounded(x: Any) -> Any:
     """The nearest float64."""
-    return x.high if x.__class__ is Twofold else x.astype(np.float64)
+    return x.high if x.__class__ is Twofold else x.astype(np.float64, copy=False)
 
 
 def twofold(x: Any) -> Twofold:

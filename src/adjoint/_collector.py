@@ -2,7 +2,7 @@
 
 Thousands of tensors that are alive make it go through all of them again and again without finding anything: about a quarter of
 the time of a thousand-step integrator. When a thread's last program was long, the collector waits for more new objects
-while the outermost tape records, and is as it was afterwards.
+from the opening of the outermost tape on, and is as it was when the program has been computed and its tensors are gone.
 """
 from __future__ import annotations
 
@@ -11,9 +11,22 @@ import threading
 
 _LONG = 2000                                             # tensors of a program from which on it is long
 _WAIT = 50_000                                           # new objects that the collector waits for meanwhile
-_lock = threading.Lock()
-_depth = 0                                               # threads that asked for it
+_lock = threading.RLock()                                # a Patience may be freed while its thread is in here
+_depth = 0                                               # how many there are
 _before: tuple[int, ...] = (0, 0, 0)
+
+
+class Patience:
+    """The collector waits for as long as there is one."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        global _depth
+        with _lock:
+            _depth -= 1
+            if not _depth and gc.get_threshold()[0] == _WAIT:    # what somebody else has set meanwhile stays
+                gc.set_threshold(*_before)
 
 
 def is_long(tensors: int) -> bool:
@@ -21,26 +34,18 @@ def is_long(tensors: int) -> bool:
     return tensors > _LONG
 
 
-def wait() -> bool:
-    """Let the collector wait; True when ``go_on`` has to be called."""
+def wait() -> Patience | None:
+    """Let the collector wait; None where it is off, or patient already."""
     global _depth, _before
     with _lock:
         if not _depth:
-            _before = gc.get_threshold()
-            if not 0 < _before[0] < _WAIT:               # off, or patient already
-                return False
-            gc.set_threshold(_WAIT, *_before[1:])
+            before = gc.get_threshold()
+            if not 0 < before[0] < _WAIT:
+                return None
+            _before = before
+            gc.set_threshold(_WAIT, *before[1:])
         _depth += 1
-    return True
+    return Patience()
 
 
-def go_on() -> None:
-    """Undo one ``wait``; what somebody else has set meanwhile stays."""
-    global _depth
-    with _lock:
-        _depth -= 1
-        if not _depth and gc.get_threshold()[0] == _WAIT:
-            gc.set_threshold(*_before)
-
-
-__all__ = ["go_on", "is_long", "wait"]
+__all__ = ["Patience", "is_long", "wait"]

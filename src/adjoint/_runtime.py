@@ -35,12 +35,10 @@ def settle(trace: Trace) -> None:
             pending.append(t)
             places.append(t._idx)
     wanted = tuple(places)
-    if trace is local.trace:
-        local.long = is_long(len(trace.handles))
     wanting: list[Any] = []
-    open_tapes = bool(trace.tapes)
-    if open_tapes:
-        for tape in [t for t in trace.tapes if _count(t) > _BASE or t._recording]:
+    tapes = trace.tapes
+    for tape in tapes:
+        if _count(tape) > _BASE or tape._recording:
             if tape._done is None:
                 wanting.append(tape)
             elif tape._gone is None:
@@ -100,6 +98,7 @@ def settle(trace: Trace) -> None:
     fresh = None
     if local.trace is trace:                             # before the old one closes: an interruption finds one that is open
         local.trace = fresh = Trace(False, trace.fast)
+        fresh.long = is_long(len(trace.handles))
     trace.closed = True
     if wanting:
         trace.nodes()
@@ -113,9 +112,11 @@ def settle(trace: Trace) -> None:
     if fresh is not None:
         if hooks.check is not None:
             fresh.note_lines(True)
-        if open_tapes:
+        if tapes:
             for tape in local.tapes:
                 tape._continue_in(trace, fresh)
+                fresh.patience = trace.patience
+    trace.patience = None                                # last: with what it waited for gone
     if lost is not None:
         raise lost
 

@@ -29,6 +29,7 @@ from ._lines import remember as remember
 from ._lines import user_line as user_line
 
 if TYPE_CHECKING:
+    from ._collector import Patience
     from ._tensor import Tensor
 
 
@@ -53,8 +54,8 @@ class Trace:
 
     __slots__ = (
         "__weakref__", "assigned", "captures", "closed", "closures", "failures", "fast", "grads", "handles", "held", "inputs",
-        "kept", "node", "noted", "numbers", "owners", "past", "pinned", "pulls", "reads", "scalars", "scratch", "table", "tapes",
-        "where", "written",
+        "kept", "long", "node", "noted", "numbers", "owners", "past", "patience", "pinned", "pulls", "reads", "scalars", "scratch",
+        "table", "tapes", "where", "written",
     )
 
     def __init__(self, scratch: bool = False, fast: bool = False) -> None:
@@ -72,7 +73,8 @@ class Trace:
         self.past: Past | None = None                    # what is left of this trace for explanations
         self.held = 0                                    # bytes of the larger inputs
         self.scratch, self.fast = scratch, fast
-        self.closed = self.pinned = False
+        self.closed = self.pinned = self.long = False    # long: whether the program before it was
+        self.patience: Patience | None = None            # while the garbage collector waits for it
         # Dictionaries that most programs have nothing for; one is made when something is added.
         empty: Any = NOTHING
         self.written: dict[int, tuple[Any, int]] = empty   # place -> (code, offset) where its node says something else
@@ -143,11 +145,8 @@ class _Local(threading.local):
 
     trace: Trace
     tapes: list[Any]
-    long: bool                                           # whether the last program was long
-    patient: bool                                        # whether the garbage collector waits for this thread
 
     def __init__(self) -> None:
-        self.long = self.patient = False
         self.trace = Trace(fast=threading.current_thread() is threading.main_thread())
         self.tapes = []
 

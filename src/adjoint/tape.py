@@ -82,8 +82,8 @@ class GradientTape:
                 trace = local.trace
             if config.lines and trace.where is None:
                 trace.note_lines(True)
-            if local.long and not local.patient:
-                local.patient = _collector.wait()
+            if trace.long and trace.patience is None:
+                trace.patience = _collector.wait()
         self._segments.append([trace, trace.node.end, None])
         trace.tapes.append(self)
         tapes.append(self)
@@ -101,9 +101,6 @@ class GradientTape:
         else:
             raise TapeError("GradientTape: a tape belongs to the thread that opened it; close it there")
         self._recording = False
-        if local.patient and not tapes:
-            local.patient = False
-            _collector.go_on()
         segment = self._segments[-1]
         trace = segment[0]
         segment[2] = at = trace.node.end

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._dtypes import DType
 from ._errors import AdjointError
@@ -49,6 +49,21 @@ def spec(shape: Shape, dtype: DType) -> Spec:
     return found
 
 
+class Along(NamedTuple):
+    """An axis of an array goes with an axis of its part: start + step * the place there."""
+
+    axis: int
+    start: int = 0
+    step: int = 1
+
+
+class By(NamedTuple):
+    """An axis of an array goes by the indices in an argument, whose own axes are these of the part."""
+
+    argument: int
+    axes: tuple[int, ...]
+
+
 class Primitive:
     """A name and its rules.
 
@@ -70,6 +85,10 @@ class Primitive:
                the labels that the result does not have (else None)
     places     (out, *specs, **params) -> for each input the view of ``out`` in which it is found again, where the result is
                nothing but its inputs and zeros elsewhere; None where it is not; ``out`` as for ``view``
+    gathers    (*specs, **params) -> where each element of the result stands in the first argument: for each axis of that a
+               number, an Along or a By; None where it is no such thing
+    scatters   the same the other way round: where each element of the first argument is added in zeros
+    ramp       whether its elements are 0, 1, 2, ... in memory order: a loop counts them
     batch      (args, axes, **params) -> (result, axis): the rule for vmap; elementwise primitives need none
     domain     for tests: one (low, high) an input
     cases      for tests: callables (rng) -> (arrays, params)
@@ -79,8 +98,8 @@ class Primitive:
 
     __slots__ = (
         "_ops", "batch", "cases", "doc", "domain", "elementwise", "error", "expand", "infer", "joint", "jvp",
-        "kernel", "linear", "lower", "lowered", "module", "name", "oracle", "partials", "places", "product", "pure",
-        "view", "vjp",
+        "gathers", "kernel", "linear", "lower", "lowered", "module", "name", "oracle", "partials", "places", "product",
+        "pure", "ramp", "scatters", "view", "vjp",
     )
 
     def __init__(
@@ -99,6 +118,9 @@ class Primitive:
         view: Callable[..., Any] | None = None,
         places: Callable[..., Any] | None = None,
         product: Callable[..., Any] | None = None,
+        gathers: Callable[..., Any] | None = None,
+        scatters: Callable[..., Any] | None = None,
+        ramp: bool = False,
         batch: Callable[..., Any] | None = None,
         elementwise: bool = False,
         pure: bool = True,
@@ -114,6 +136,7 @@ class Primitive:
         self.partials, self.vjp, self.jvp, self.linear, self.joint = partials, vjp, jvp, linear, joint
         self.lower, self.expand, self.product = lower, expand, product
         self.view, self.places = view, places
+        self.gathers, self.scatters, self.ramp = gathers, scatters, ramp
         self.batch, self.elementwise, self.pure = batch, elementwise, pure
         self.lowered = kernel                            # what a compiled form stands for: another kernel is called
         self.domain, self.cases, self.oracle, self.error, self.doc = domain, cases, oracle, error, doc

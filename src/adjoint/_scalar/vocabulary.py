@@ -3,7 +3,7 @@
 Types are named by kind and bits: f32 f64, i8 ... i64, u8 ... u64, b (a truth value), and f16 bf16, which there is nothing
 for but ``convert`` and constants: what is stored in them is computed in f32 and rounded once. Operations:
 
-    const  input                                values
+    const  input  read                          values; one is read so many elements further on
     add sub mul div neg fma                     arithmetic (integers wrap); fma is a*b + c rounded once
     abs sqrt floor rint trunc copysign          floats, without rounding of their own but for sqrt
     lt le eq ne                                 comparisons, all false beside NaN but for ne
@@ -219,6 +219,15 @@ class Vocabulary:
         for a in c[-2::-1]:
             r = self.fma(r, x, a)
         return r
+
+    def place(self, index: Expr, size: int) -> Expr:
+        """An index of an axis as a number from 0 on; negative ones count from the end, and one out of range is refused."""
+        i = index.to("i64")
+        if index.type[0] != "u":
+            i = self.select(i < 0, i + size, i)
+        fits = i.bits("u64") < size
+        self.refuse(~fits)
+        return self.select(fits, i, 0)
 
     def refuse(self, condition: Expr) -> None:
         """Where ``condition`` holds for any element, the whole is left to the NumPy kernels."""

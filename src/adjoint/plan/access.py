@@ -5,10 +5,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._graph import Op, Shape, Spec
+from .._graph import Along, By, Op, Shape, Spec
 
 Strides = tuple[int, ...]
 _BYTE = np.zeros(1, np.int8)                             # views of it have byte strides that count elements
+
+
+class Term:
+    """What an index adds to a place in memory: ``stride`` elements for each, in an axis of ``size``."""
+
+    __slots__ = ("given", "size", "stride")
+
+    def __init__(self, given: int, size: int, stride: int) -> None:
+        self.given, self.size, self.stride = given, size, stride
+
+
+class Access:
+    """What an operation of a loop reads: an array's strides along ``shape``, the operation's own space; ``terms`` are of those
+    axes where it reads by indices."""
+
+    __slots__ = ("base", "offset", "shape", "strides", "terms")
+
+    def __init__(self, base: int, shape: Shape, strides: Strides, offset: int, terms: tuple[Term, ...] = ()) -> None:
+        self.base, self.shape, self.strides, self.offset, self.terms = base, shape, strides, offset, terms
+
+    @property
+    def reach(self) -> int:
+        """How far its indices may lead, backwards without end."""
+        return sum((t.size - 1) * t.stride if t.stride >= 0 else 1 << 62 for t in self.terms)
 
 
 class View:
@@ -114,9 +138,10 @@ def merged(sizes: Sequence[int], rows: Sequence[Strides]) -> tuple[list[int], li
     return out, [[c[r] for c in columns] for r in range(len(rows))]
 
 
-def rowwise(sizes: Sequence[int], strides: Strides, offset: int, rows: int, length: int) -> bool:
-    """Whether row r of a loop touches nothing of an array but its row r, of ``length`` elements."""
-    left, reach = rows, 0
+def rowwise(sizes: Sequence[int], strides: Strides, offset: int, rows: int, length: int, reach: int = 0) -> bool:
+    """Whether row r of a loop touches nothing of an array but its row r, of ``length`` elements; ``reach`` is what comes to each
+    of its places at most."""
+    left = rows
     for n, s in zip(sizes, strides):
         if left > 1:
             left //= n
@@ -139,5 +164,35 @@ def split(sizes: Sequence[int], rows: int) -> int | None:
     return len(sizes) if size == rows else None
 
 
+def indexed(entries: Sequence[int | Along | By], shape: Shape, strides: Strides, offset: int, part: Shape,
+            args: Sequence[int]) -> tuple[Strides, int, tuple[Term, ...]]:
+    """Where the elements of a part of an array stand, which the primitive describes by ``entries``: strides, offset, terms."""
+    out, terms = [0] * len(part), []
+    for entry, n, s in zip(entries, shape, strides):
+        if isinstance(entry, Along):
+            offset += entry.start * s
+            if part[entry.axis] != 1:
+                out[entry.axis] += entry.step * s
+        elif isinstance(entry, By):
+            terms.append(Term(args[entry.argument], n, s))
+        else:
+            offset += entry * s
+    return tuple(out), offset, tuple(terms)
+
+
+def counted(access: Access, ramps: dict[int, Access]) -> Access:
+    """The same with indices that are known by their place, which need no look: value -> how it is counted."""
+    strides, offset, terms = list(access.strides), access.offset, []
+    for term in access.terms:
+        ramp = ramps.get(term.given)
+        if ramp is None or min(ramp.strides) < 0 or ramp.offset + sum(
+                (n - 1) * s for n, s in zip(ramp.shape, ramp.strides)) >= term.size:
+            terms.append(term)
+            continue
+        offset += ramp.offset * term.stride
+        strides = [s + r * term.stride for s, r in zip(strides, ramp.strides)]
+    return Access(access.base, access.shape, tuple(strides), offset, tuple(terms))
+
+
 __all__ = [
-    "Strides", "View", "contiguous", "finer", "joined", "merged", "placed", "prefixes", "rowwise", "seen", "split", "spread"]
+    "Access", "Strides", "Term", "View", "contiguous", "counted", "finer", "indexed", "joined", "merged", "placed", "prefixes", "rowwise", "seen", "split", "spread"]

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from .._graph import Op, Shape, Spec
+from .._graph import By, Op, Shape, Spec
 from .._scalar import HALVES, NAMES, Expr, Functions
 from ..primitives.movement import RESHAPE
-from .access import Strides, View, contiguous, finer, joined, placed, prefixes, rowwise, seen, spread
+from .access import Access, Strides, View, contiguous, counted, finer, indexed, joined, placed, prefixes, rowwise, seen, spread
 from .products import Product, products
 from .program import Instr, Program
 
@@ -26,20 +26,14 @@ _PARTS = 32                                              # inputs that are put i
 _LOOK_BACK = 24                                          # stages that an operation may join
 
 
-class Access:
-    """What an operation of a loop reads: an array's strides along ``shape``, the operation's own space."""
-
-    __slots__ = ("base", "offset", "shape", "strides")
-
-    def __init__(self, base: int, shape: Shape, strides: Strides, offset: int) -> None:
-        self.base, self.shape, self.strides, self.offset = base, shape, strides, offset
+Reads = list[tuple[tuple[int, Shape | int], Access]]     # the key in a loop's ``reads``, and how it is read
 
 
 class Loop:
     """Elementwise operations and reductions over the same elements; ``shape`` (without axes of length 1) holds the axes that any
     of them needs, () for straight-line code.
 
-    reads    argument as given -> Access, for each instruction
+    reads    argument as given, and the space of who reads it (or, by indices, its result) -> Access
     reduced  reduction's result -> Access of where it is added up
     puts     value that is a part of another -> Access of where it goes
     """
@@ -49,7 +43,7 @@ class Loop:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.instrs: list[Instr] = []
-        self.reads: dict[tuple[int, Shape], Access] = {}
+        self.reads: dict[tuple[int, Shape | int], Access] = {}
         self.reduced: dict[int, Access] = {}
         self.puts: dict[int, Access] = {}
 
@@ -110,12 +104,12 @@ class Unit:
 
 
 class Fused:
-    """A program's units and steps in order, and its constants."""
+    """A program's units and steps in order, its constants, and its ramps."""
 
-    __slots__ = ("constants", "parts", "program")
+    __slots__ = ("constants", "parts", "program", "ramps")
 
-    def __init__(self, program: Program, parts: list[Unit | Instr], constants: dict[int, Any]) -> None:
-        self.program, self.parts, self.constants = program, parts, constants
+    def __init__(self, program: Program, parts: list[Unit | Instr], constants: dict[int, Any], ramps: set[int]) -> None:
+        self.program, self.parts, self.constants, self.ramps = program, parts, constants, ramps
 
 
 @lru_cache(8192)
@@ -141,7 +135,7 @@ def lower(s: Functions, op: Op, args: list[Expr], out: str) -> Expr:
 
 
 def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
-    """constant, view, reduction, point, parts or step."""
+    """constant, ramp, view, reduction, point, gather, parts or step."""
     prim = instr.op.prim
     if len(instr.outs) != 1 or prim.kernel is not prim.lowered:
         return "step"
@@ -157,8 +151,15 @@ def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
         if t is None or s.size == 0:
             return "step"
         types.append(t)
+    if prim.ramp:
+        return "ramp" if out.size > 1 else "step"
+    if prim.view is not None and len(types) == 1:
+        return "view"
+    if prim.gathers is not None:
+        found = out.size > 1 and prim.gathers(*[specs[a] for a in instr.args], **instr.op.params)
+        return "gather" if found and all(t[0] in "iu" for t in types[1:]) else "step"
     if prim.view is not None:
-        return "view" if len(types) == 1 else "step"
+        return "step"
     if prim.places is not None:
         found = out.size > 1 and len(types) <= _PARTS and placed(instr.op, [specs[a] for a in instr.args], out.shape)
         return "parts" if found else "step"
@@ -171,7 +172,7 @@ def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
 
 def space_of(instr: Instr, specs: dict[int, Spec]) -> Shape:
     """What an operation goes over: its result, or what it reduces, or what it copies in another shape."""
-    whole = instr.op.prim.name in REDUCTIONS or instr.op.prim.view is not None
+    whole = instr.op.prim.name in REDUCTIONS or (instr.op.prim.view is not None and len(instr.args) == 1)
     return specs[instr.args[0] if whole else instr.outs[0]].shape
 
 
@@ -190,7 +191,7 @@ def fuse(program: Program) -> Fused:
     constants: dict[int, Any] = {}
     wanted_by_fused: set[int] = set()
     for item, kind in zip(items, kinds):
-        if kind in ("point", "reduction", "product", "parts"):
+        if kind in ("point", "reduction", "gather", "product", "parts"):
             wanted_by_fused.update(item.args)
     for n in range(len(kinds) - 1, -1, -1):              # a view that only steps look at is a step, an operand a copy
         if kinds[n] == "view":
@@ -201,6 +202,11 @@ def fuse(program: Program) -> Fused:
                     kinds[n] = "point"
             else:
                 kinds[n] = "step"
+    ramps = {i.outs[0] for i, kind in zip(program.instrs, kinds) if kind == "ramp"}
+    in_memory = set(program.outputs) if ramps else set()      # where a ramp is needed as an array
+    for instr, kind in zip(reversed(program.instrs), reversed(kinds)) if ramps else ():
+        if kind == "step" or (kind == "view" and instr.outs[0] in in_memory):
+            in_memory.update(instr.args)
 
     # Level k: unit k, then the steps of level k.
     after_unit: dict[int, int] = {}
@@ -214,6 +220,11 @@ def fuse(program: Program) -> Fused:
             continue
         if kind == "constant":
             constants[item.outs[0]] = item.op.params["value"]
+            continue
+        if kind == "ramp":
+            if item.outs[0] in in_memory:
+                first.append(item)
+                after_step[item.outs[0]] = -1
             continue
         if kind == "step" and item.op.prim.pure and all(a in constants or after_step.get(a) == -1 for a in item.args):
             first.append(item)                           # constant arrays
@@ -264,17 +275,17 @@ def fuse(program: Program) -> Fused:
     parts: list[Unit | Instr] = [*first]
     for level, unit in enumerate(units):
         if unit.items:
-            _Arranger(unit, specs, constants).arrange(level, users)
+            _Arranger(unit, specs, constants, ramps).arrange(level, users)
             parts.append(unit)
         parts.extend(steps[level])
-    return Fused(program, parts, constants)
+    return Fused(program, parts, constants, ramps)
 
 
 class _Arranger:
     """Puts the operations of a unit into stages, and finds what it takes and gives."""
 
-    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any]) -> None:
-        self.unit, self.specs, self.constants = unit, specs, constants
+    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], ramps: set[int]) -> None:
+        self.unit, self.specs, self.constants, self.ramps = unit, specs, constants, ramps
         self.late: set[int] = set()                      # reductions, complete when their loop (or row) is
         self.whole: set[int] = set()                     # reductions across rows, complete after their stage
         self.rows: dict[int, set[int]] = {}              # reduction -> numbers of rows in which it is complete by row
@@ -289,14 +300,14 @@ class _Arranger:
             whole = item.__class__ is Product            # an operand lies in memory even where it is constant
             for a in item.args:
                 base = unit.views[a].base if a in unit.views else a
-                if base not in unit.made and (base not in self.constants or whole):
+                if base not in unit.made and base not in self.ramps and (base not in self.constants or whole):
                     args[base] = None
             if isinstance(item, Product):
                 unit.made[item.out] = len(unit.stages)
                 unit.stages.append(item)
             elif item.op.prim.places is not None:
                 self._parts(item)
-            elif item.op.prim.view is None or not self._view(item):
+            elif item.op.prim.view is None or len(item.args) != 1 or not self._view(item):
                 self._place(item)
             elif item.outs[0] in self.copies and item.outs[0] in unit.views:
                 self._copy(item.outs[0])
@@ -353,12 +364,15 @@ class _Arranger:
         unit.made[out] = max(stages)
         self.whole.add(out)
 
-    def _access(self, given: int, space: Shape) -> Access:
+    def _access(self, given: int, space: Shape, axes: tuple[int, ...] | None = None) -> Access:
+        """How a value is read along ``space``; ``axes`` are its own there, the last ones by default."""
         view = self.unit.views.get(given)
         shape = self.specs[given].shape
-        if view is None:
-            return Access(given, space, spread(shape, contiguous(shape), space), 0)
-        return Access(view.base, space, spread(shape, view.strides, space), view.offset)
+        base, strides, offset = (given, contiguous(shape), 0) if view is None else (view.base, view.strides, view.offset)
+        if axes is None:
+            return Access(base, space, spread(shape, strides, space), offset)
+        along = dict(zip(axes, strides))
+        return Access(base, space, tuple([along.get(k, 0) for k in range(len(space))]), offset)
 
     def _place(self, instr: Instr) -> None:
         unit, specs, out = self.unit, self.specs, instr.outs[0]
@@ -367,7 +381,9 @@ class _Arranger:
         if all(n == 1 for n in space):
             self._place_number(instr)
             return
-        reads = [(a, self._access(a, space)) for a in instr.args if a not in self.constants]
+        reads: Reads = [((a, space), self._access(a, space)) for a in instr.args if a not in self.constants]
+        if instr.op.prim.gathers is not None and len(instr.args) > 1:
+            reads = self._gather(instr, space)
         need = self._after([access.base for _, access in reads], Nest)
         target = None
         if reduction:
@@ -384,6 +400,17 @@ class _Arranger:
         nest.loops.append(Loop(tuple([n for n in space if n != 1])))
         stages.append(nest)
         self._put(len(stages) - 1, nest, 0, instr, reads, target)
+
+    def _gather(self, instr: Instr, space: Shape) -> Reads:
+        """What an operation reads that takes elements of an array by indices."""
+        specs, (given, *rest), out = self.specs, instr.args, instr.outs[0]
+        entries = instr.op.prim.gathers(*[specs[a] for a in instr.args], **instr.op.params)  # type: ignore[misc]
+        by = {entry.argument: entry.axes for entry in entries if entry.__class__ is By}
+        reads: Reads = [((a, out), self._access(a, space, by[k])) for k, a in enumerate(rest, 1) if a not in self.constants]
+        whole = self._access(given, specs[given].shape)
+        found = indexed(entries, whole.shape, whole.strides, whole.offset, space, instr.args)
+        known = {key[0]: access for key, access in reads if access.base in self.ramps}
+        return [((given, out), counted(Access(whole.base, space, *found), known)), *reads]
 
     def _place_number(self, instr: Instr) -> None:
         """Put an operation on single numbers into straight-line code."""
@@ -408,12 +435,12 @@ class _Arranger:
                 need = q + (unit.stages[q].__class__ is not kind or b in self.whole)
         return need
 
-    def _put(self, q: int, nest: Nest, k: int, instr: Instr, reads: list[tuple[int, Access]], target: Access | None) -> None:
+    def _put(self, q: int, nest: Nest, k: int, instr: Instr, reads: Reads, target: Access | None) -> None:
         out, loop = instr.outs[0], nest.loops[k]
         loop.instrs.append(instr)
-        for a, access in reads:
-            loop.reads[a, access.shape] = access
-            if access.base not in self.unit.made and self.specs[access.base].size > 1:
+        for key, access in reads:
+            loop.reads[key] = access
+            if access.base not in self.unit.made and access.base not in self.ramps and self.specs[access.base].size > 1:
                 self.readers.setdefault(access.base, set()).add(q)
         self.unit.made[out] = q
         nest.at[out] = k
@@ -431,8 +458,7 @@ class _Arranger:
             if not by_row:
                 self.whole.add(out)
 
-    def _join(self, q: int, nest: Nest, instr: Instr, space: Shape, reads: list[tuple[int, Access]],
-              target: Access | None) -> bool:
+    def _join(self, q: int, nest: Nest, instr: Instr, space: Shape, reads: Reads, target: Access | None) -> bool:
         """Put the operation in a loop of the nest, or in a new one at its end, where that keeps every row to itself."""
         unit, specs = self.unit, self.specs
         count = 1
@@ -446,13 +472,15 @@ class _Arranger:
                 related = related or q in self.readers.get(b, ())
                 continue
             related = True
-            same = b not in self.late and specs[b].size == count and access.offset == 0 and access.strides == contiguous(space)
+            same = (b not in self.late and specs[b].size == count and access.offset == 0 and access.strides == contiguous(space)
+                    and not access.terms)
             first = max(first, nest.at[b] + (not same))
             if not same:
                 sizes = [n for n in space if n != 1]
                 strides = tuple([s for n, s in zip(space, access.strides) if n != 1])
                 total = specs[b].size
-                choices = {r for r in choices if total % r == 0 and rowwise(sizes, strides, access.offset, r, total // r)}
+                reach = access.reach
+                choices = {r for r in choices if total % r == 0 and rowwise(sizes, strides, access.offset, r, total // r, reach)}
                 if b in self.late:
                     choices &= self.rows[b]
         for k in range(first, len(nest.loops)):

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _dtypes
 from .._errors import IndexingError, NotSupportedError, ShapeError, complain
-from .._graph import Op, Primitive, Shape, Spec, spec
+from .._graph import Along, By, Op, Primitive, Shape, Spec, spec
 from .._tensor import Tensor, Value, wrap
 from .._trace import record
 from ._make import broadcast_shapes, install
@@ -82,6 +82,38 @@ def selected(shape: Shape, key: Key, index_shape: Shape | None) -> Shape:
     if apart(key):
         at = 0
     return (*out[:at], *index_shape, *out[at:])
+
+
+def places_of(key: Key, ndim: int, idx: tuple[Spec, ...]) -> list[int | Along | By] | None:
+    """Where the elements of x[key] stand in x, which has ``ndim`` axes; None where none of its arguments is an index tensor."""
+    if not idx:
+        return None
+    rank = max(s.ndim for s in idx)
+    entries = [k for k in key if k is not Ellipsis]
+    entries += [(0, 0, 1)] * (ndim - sum(k is not None for k in entries))
+    first = 0
+    out: list[int | Along | By] = []
+    tensors = enumerate(idx, 1)
+    if not apart(key):
+        for k in entries:
+            if k.__class__ in (int, str):
+                break
+            first += 1
+    at = rank if first == 0 else 0                       # the axis of x[key] that comes next
+    for n, k in enumerate(entries):
+        if n == first and first:
+            at += rank
+        if k is None:
+            at += 1
+        elif k.__class__ is tuple:
+            out.append(Along(at, k[0], k[2]))
+            at += 1
+        elif k.__class__ is int:
+            out.append(k)
+        else:
+            argument, s = next(tensors)
+            out.append(By(argument, tuple(range(first + rank - s.ndim, first + rank))))
+    return out
 
 
 def shape_of_indices(name: str, idx: tuple[Spec, ...]) -> Shape | None:
@@ -174,7 +206,7 @@ def _iota_kernel(n: int, ndim: int, axis: int) -> Any:
 IOTA = Primitive(
     "iota", lambda n, ndim, axis: spec(tuple(n if k == axis else 1 for k in range(ndim)), _dtypes.int64), _iota_kernel,
     cases=(lambda rng: ((), {"n": 3, "ndim": 2, "axis": 1}),), oracle=lambda n, ndim, axis: np.expand_dims(
-        np.arange(n), tuple(k for k in range(ndim) if k != axis)),
+        np.arange(n), tuple(k for k in range(ndim) if k != axis)), ramp=True,
     doc="The integers 0 .. n-1 along one axis.")
 
 
@@ -238,6 +270,7 @@ def _index_cases() -> tuple[Any, ...]:
 
 INDEX = Primitive(
     "index", index_infer, _index_kernel, view=lambda x, key: x[selector(key)], vjp=_index_vjp, linear=(0,),
+    gathers=lambda x, *idx, key: places_of(key, x.ndim, idx),
     batch=_index_batch, cases=_index_cases(),
     oracle=lambda x, *idx, key: x[filled(key, idx)], doc="The part of a tensor that a key selects.")
 
@@ -344,6 +377,7 @@ UNINDEX = Primitive(
     vjp=lambda g, y, x, *idx, key, shape: (index_op(g, key, idx), *[None] * len(idx)), linear=(0,), batch=_unindex_batch,
     cases=_unindex_cases(), oracle=_unindex_oracle, places=lambda out, *specs, key, shape: (
         (out[selector(key)],) if len(specs) == 1 else None),
+    scatters=lambda g, *idx, key, shape: places_of(key, len(shape), idx),
     doc="Zeros with a tensor added in at the part that a key selects: the transpose of indexing.")
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from .._config import config
 from .._dtypes import as_dtype, promote
-from .._errors import ArgumentError, DtypeError, ShapeError, complain
-from .._graph import Op, Primitive, Shape, Spec, spec
+from .._errors import ArgumentError, DtypeError, IndexingError, ShapeError, complain
+from .._graph import Along, By, Op, Primitive, Shape, Spec, spec
 from .._tensor import Value, wrap
 from .._trace import hooks, record
 from ._make import broadcast_shapes, normalize_axis
@@ -423,10 +423,21 @@ def _spread_kernel(x: Any, idx: Any, axis: int, size: int) -> Any:
     return out
 
 
+def _pick_kernel(x: Any, idx: Any, axis: int) -> Any:
+    try:
+        return np.take_along_axis(x, idx, axis)
+    except IndexError as error:
+        raise IndexingError(f"take_along_axis: an index is outside the tensor of shape {x.shape}: {error}") from None
+
+
 def _pick_infer(x: Spec, idx: Spec, axis: int) -> Spec:
     if idx.ndim != x.ndim or any(k != axis and a != b for k, (a, b) in enumerate(zip(x.shape, idx.shape))):
         raise ShapeError(complain("pick_along", "indices", f"of x's shape {x.shape} apart from axis {axis}", idx.shape))
     return spec(idx.shape, x.dtype)
+
+
+def _along(axis: int, ndim: int) -> list[Along | By]:
+    return [By(1, tuple(range(ndim))) if k == axis else Along(k) for k in range(ndim)]
 
 
 def _pick_case(rng: Any) -> Any:
@@ -438,7 +449,7 @@ def _spread_case(rng: Any) -> Any:
 
 
 PICK: Primitive = Primitive(
-    "pick_along", _pick_infer, lambda x, idx, axis: np.take_along_axis(x, idx, axis), linear=(0,),
+    "pick_along", _pick_infer, _pick_kernel, linear=(0,), gathers=lambda x, idx, axis: _along(axis, x.ndim),
     vjp=lambda g, y, x, idx, axis: (record(SPREAD.op(axis=axis, size=x._spec.shape[axis]), g, idx), None),
     batch=lambda args, axes, axis: (record(PICK.op(axis=axis + 1), *batch_all(args, axes)), 0),
     oracle=lambda x, idx, axis: np.take_along_axis(x, idx, axis), cases=(_pick_case,),
@@ -446,7 +457,7 @@ PICK: Primitive = Primitive(
 
 SPREAD: Primitive = Primitive(
     "spread_along", lambda x, idx, axis, size: spec((*x.shape[:axis], size, *x.shape[axis + 1:]), x.dtype),
-    _spread_kernel, linear=(0,),
+    _spread_kernel, linear=(0,), scatters=lambda x, idx, axis, size: _along(axis, x.ndim),
     vjp=lambda g, y, x, idx, axis, size: (record(PICK.op(axis=axis), g, idx), None),
     batch=lambda args, axes, axis, size: (record(SPREAD.op(axis=axis + 1, size=size), *batch_all(args, axes)), 0),
     oracle=lambda x, idx, axis, size: np.stack(

@@ -170,7 +170,7 @@ class _Plan:
 
     def _unit(self, n: int, unit: Unit) -> list[str]:
         specs, names = self.program.specs, self.names
-        writer = UnitWriter(unit, specs, self.fused.constants, "body", self.native.width)
+        writer = UnitWriter(unit, specs, self.fused.constants, "body", self.native.width, self.fused.ramps)
         writer.mark = n << 16 if self.mark else None
         body = writer.write()
         scratch = writer.scratch
@@ -219,7 +219,8 @@ class _Slow:
             given = [v for a in unit.args for v in plan.packs.get(a, (a,))]
             inputs = [(v, "scalar" if v in plan.scalars else "tensor", k) for k, v in enumerate(given)]
             fused = {i.outs[0] for i in unit.instrs}
-            constants = [i for i in plan.program.instrs if i.outs[0] in plan.fused.constants and i.outs[0] not in fused]
+            known = (plan.fused.constants.keys() | plan.fused.ramps) - fused
+            constants = [i for i in plan.program.instrs if i.outs[0] in known]
             self.kernels = numpy_engine.build(Program(inputs, constants + unit.instrs, unit.results, specs))
         return self.kernels([a for v, given in zip(unit.args, args) for a in (given if v in plan.packs else (given,))])
 

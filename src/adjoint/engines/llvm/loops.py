@@ -112,30 +112,25 @@ class NestWriter:
         number = self.nest.loops.index(loop)
 
         def source(given: int, shape: Any) -> Expr:
-            type = unit.type(given)
-            if given in unit.constants:
+            type, access = unit.type(given), loop.reads.get((given, shape))
+            places = [(s.place(source(t.given, shape), t.size), t.stride) for t in access.terms] if access else []
+            if access is None or given in unit.constants:
                 return s.const(unit.constants[given], type)
-            access = loop.reads[given, shape]
             base = access.base
-            if access.terms:
-                return read(access, shape)
             if made.get(base) == number and base not in loop.reduced:
                 return values[base]
             if specs[base].size == 1 and base in unit.scalars:
                 key: Any = base
             else:
-                key = (base, access.offset, loop.along(access))
+                key = (base, access.offset, loop.along(access), *places)
             if key not in found:
                 piece.leaves.append((base, type) if key is base else access)
-                found[key] = s.input(type, len(piece.leaves) - 1)
+                further = s.const(0, "i64")
+                for place, stride in places:
+                    further = further + place * stride
+                args = (further,) if places else ()
+                found[key] = s.make("read" if places else "input", type, args, len(piece.leaves) - 1)
             return found[key]
-
-        def read(access: Access, shape: Any) -> Expr:
-            at = s.const(0, "i64")
-            for term in access.terms:
-                at = at + s.place(source(term.given, shape), term.size) * term.stride
-            piece.leaves.append(access)
-            return s.make("read", unit.type(access.base), (at,), len(piece.leaves) - 1)
 
         for instr in loop.instrs:
             out = instr.outs[0]

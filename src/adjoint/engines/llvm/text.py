@@ -80,8 +80,9 @@ class Writer:
             value = self.set(f"zext i1 {value} to i8")
         self.add(f"store {MEMORY[type]} {value}, ptr {pointer}, align {SIZE[type]}")
 
-    def expressions(self, results: list[Expr], leaf: Callable[[Expr], str]) -> list[str]:
-        """Write out what ``results`` need, each expression once; ``leaf`` gives the names of inputs."""
+    def expressions(self, results: list[Expr], leaf: Callable[..., str]) -> list[str]:
+        """Write out what ``results`` need, each expression once; ``leaf`` gives the names of inputs, and of what is read at a
+        place that was computed (its second argument)."""
         known: dict[Expr, str] = {}
         stack = list(reversed(results))
         while stack:
@@ -97,13 +98,13 @@ class Writer:
             stack.pop()
         return [known[e] for e in results]
 
-    def _one(self, e: Expr, a: list[str], leaf: Callable[[Expr], str]) -> str:
+    def _one(self, e: Expr, a: list[str], leaf: Callable[..., str]) -> str:
         op, type = e.op, e.type
         t = TYPE[type]
         if op == "const":
             return number(e.value, type)
-        if op == "input":
-            return leaf(e)
+        if op in ("input", "read"):
+            return leaf(e, *a)
         floating = type[0] == "f"
         if op in _FLOAT:
             if floating:

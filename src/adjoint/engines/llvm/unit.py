@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from typing import Any
 
 from ..._graph import Shape, Spec
@@ -23,9 +24,9 @@ _FRAME = 1 << 17                                         # and of what long stra
 class UnitWriter:
     """Writes the function of one unit. ``scratch`` holds the bytes of memory that the caller brings."""
 
-    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], ramps: set[int], name: str,
-                 width: int = 32) -> None:
-        self.unit, self.specs, self.constants, self.ramps, self.name = unit, specs, constants, ramps, name
+    def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], name: str, width: int = 32,
+                 ramps: Set[int] = frozenset()) -> None:
+        self.unit, self.specs, self.constants, self.name, self.ramps = unit, specs, constants, name, ramps
         self.width = width                               # bytes of a vector register
         self.w = Writer()
         self.functions: list[str] = []                   # that stand beside the unit's own

@@ -97,8 +97,8 @@ class Primitive:
     """
 
     __slots__ = (
-        "_ops", "batch", "cases", "doc", "domain", "elementwise", "error", "expand", "infer", "joint", "jvp",
-        "gathers", "kernel", "linear", "lower", "lowered", "module", "name", "oracle", "partials", "places", "product",
+        "_ops", "batch", "cases", "doc", "domain", "elementwise", "error", "expand", "gathers", "infer", "joint",
+        "jvp", "kernel", "linear", "lower", "lowered", "module", "name", "oracle", "partials", "places", "product",
         "pure", "ramp", "scatters", "view", "vjp",
     )
 

@@ -13,7 +13,7 @@ from adjoint._trace import Trace, record, recording_into
 from registry import check_derivatives, check_value
 
 MODULES = {f"adjoint.primitives.{m}" for m in (
-    "movement", "broadcast", "joining", "cumulative", "reduction", "sorting", "statistics")}
+    "movement", "by_place", "broadcast", "joining", "cumulative", "reduction", "sorting", "statistics")}
 OURS = [p for p in REGISTRY.values() if p.infer.__module__ in MODULES or p.kernel.__module__ in MODULES]
 BATCHED = [pytest.param(p, n, id=f"{p.name}-{n}") for p in OURS if not p.elementwise for n in range(len(p.cases))]
 

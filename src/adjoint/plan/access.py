@@ -195,4 +195,5 @@ def counted(access: Access, ramps: dict[int, Access]) -> Access:
 
 
 __all__ = [
-    "Access", "Strides", "Term", "View", "contiguous", "counted", "finer", "indexed", "joined", "merged", "placed", "prefixes", "rowwise", "seen", "split", "spread"]
+    "Access", "Strides", "Term", "View", "contiguous", "counted", "finer", "indexed", "joined", "merged",
+    "placed", "prefixes", "rowwise", "seen", "split", "spread"]

@@ -6,6 +6,8 @@ from .bitwise import *
 from .bitwise import __all__ as _bitwise
 from .broadcast import *
 from .broadcast import __all__ as _broadcast
+from .by_place import *
+from .by_place import __all__ as _by_place
 from .comparison import *
 from .comparison import __all__ as _comparison
 from .complex import *
@@ -55,6 +57,7 @@ __all__ = sorted({
     *_arithmetic,
     *_bitwise,
     *_broadcast,
+    *_by_place,
     *_comparison,
     *_complex,
     *_constants,

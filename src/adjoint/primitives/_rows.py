@@ -158,7 +158,8 @@ CLASS: Primitive = Primitive(
 
 CLASSES: Primitive = Primitive(
     "class_numbers", lambda classes: spec((classes,), int32), lambda classes: np.arange(classes, dtype=np.int32),
-    oracle=lambda classes: np.arange(classes), cases=(lambda rng: ((), {"classes": 4}),), doc="The numbers of all classes.")
+    oracle=lambda classes: np.arange(classes), cases=(lambda rng: ((), {"classes": 4}),), ramp=True,
+    doc="The numbers of all classes.")
 
 
 def is_class(labels: Any, x: Any) -> Any:

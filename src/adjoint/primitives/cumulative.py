@@ -17,6 +17,7 @@ from .arithmetic import multiply, subtract
 from .broadcast import broadcast_to, for_sums, wide, widest
 from .complex import conj
 from .convert import cast, convert
+from .creation import full_of
 from .joining import PICK, SPREAD, batch_all, concat
 from .movement import front, ravel, section
 
@@ -50,10 +51,20 @@ def _shift_kernel(x: Any, axis: int, by: int, fill: float) -> Any:
     return out
 
 
+def _shift_expand(x: Any, axis: int, by: int, fill: float) -> Any:
+    shape = x._spec.shape
+    n = shape[axis]
+    more = min(abs(by), n)
+    new = full_of(spec((*shape[:axis], more, *shape[axis + 1:]), x._spec.dtype), fill)
+    if more == n:
+        return new
+    return concat([new, section(x, axis, 0, n - by)] if by > 0 else [section(x, axis, -by, n), new], axis) if by else x
+
+
 SHIFT: Primitive = Primitive(
     "shift", lambda x, axis, by, fill: x, _shift_kernel,
     vjp=lambda g, y, x, axis, by, fill: (shift(g, axis, -by),),
-    jvp=lambda ts, y, x, axis, by, fill: shift(ts[0], axis, by), batch=_batched(lambda: SHIFT),
+    jvp=lambda ts, y, x, axis, by, fill: shift(ts[0], axis, by), batch=_batched(lambda: SHIFT), expand=_shift_expand,
     oracle=lambda x, axis, by, fill: np.apply_along_axis(
         lambda row: [row[k - by] if 0 <= k - by < len(row) else fill for k in range(len(row))], axis, x),
     cases=(lambda rng: ((_row(rng),), {"axis": 1, "by": 1, "fill": 1}),

@@ -16,7 +16,7 @@ from .convert import convert
 
 __all__ = [
     "atleast_nd", "diag", "diagonal", "expand_dims", "flatten", "flip", "matrix_transpose", "moveaxis", "permute_dims",
-    "ravel", "reshape", "roll", "squeeze", "swapaxes", "transpose", "tril", "triu",
+    "ravel", "reshape", "squeeze", "swapaxes", "transpose",
 ]
 
 
@@ -42,7 +42,7 @@ def prim_of(name: str) -> Primitive:
 _PRIMS: dict[str, Primitive] = {}
 
 
-def _define(name: str, infer: Any, kernel: Any, vjp: Any, shift: Any, **more: Any) -> Primitive:
+def define(name: str, infer: Any, kernel: Any, vjp: Any, shift: Any, **more: Any) -> Primitive:
     prim: Primitive = Primitive(name, infer, kernel, vjp=vjp, linear=(0,), batch=_batched(name, shift), **more)
     _PRIMS[name] = prim
     return prim
@@ -56,7 +56,7 @@ def _reshape_view(x: Any, shape: Shape) -> Any:
     return x
 
 
-RESHAPE: Primitive = _define(
+RESHAPE: Primitive = define(
     "reshape", lambda x, shape: spec(shape, x.dtype), lambda x, shape: x.reshape(shape), view=_reshape_view,
     vjp=lambda g, y, x, shape: (reshape(g, x._spec.shape),),
     shift=lambda x, shape: {"shape": (x._spec.shape[0], *shape)}, oracle=lambda x, shape: np.reshape(x, shape),
@@ -183,7 +183,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(out)
 
 
-TRANSPOSE: Primitive = _define(
+TRANSPOSE: Primitive = define(
     "transpose", lambda x, axes: spec(tuple([x.shape[a] for a in axes]), x.dtype),
     lambda x, axes: x.transpose(axes), view=lambda x, axes: x.transpose(axes),
     vjp=lambda g, y, x, axes: (record(TRANSPOSE.op(axes=_inverse(axes)), g),),
@@ -269,7 +269,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 
 # ----------------------------------------------------------------------------------------------------------------- flip
 
-FLIP: Primitive = _define(
+FLIP: Primitive = define(
     "flip", lambda x, axes: x, lambda x, axes: np.flip(x, axes), view=lambda x, axes: np.flip(x, axes),
     vjp=lambda g, y, x, axes: (record(FLIP.op(axes=axes), g),),
     shift=lambda x, axes: {"axes": tuple([a + 1 for a in axes])}, oracle=lambda x, axes: np.flip(x, axes),
@@ -293,39 +293,6 @@ def flip(x: Any, axis: Any = None) -> Any:
     return record(_flip_op(t._spec.ndim, _axes_key(axis)), t)
 
 
-ROLL: Primitive = _define(
-    "roll", lambda x, shift, axes: x, lambda x, shift, axes: np.roll(x, shift, axes),
-    vjp=lambda g, y, x, shift, axes: (record(ROLL.op(shift=tuple([-s for s in shift]), axes=axes), g),),
-    shift=lambda x, shift, axes: {"shift": shift, "axes": tuple([a + 1 for a in axes])},
-    oracle=lambda x, shift, axes: np.roll(x, shift, axes),
-    cases=(lambda rng: ((rng.normal(size=(4, 3)),), {"shift": (1, -1), "axes": (0, 1)}),),
-    doc="The elements moved round along axes.")
-
-
-def roll(x: Any, shift: Any, axis: Any = None) -> Any:
-    """``x`` with its elements moved ``shift`` places along ``axis``; those that leave at the end come in at the front.
-
-    shift, axis   ints, or tuples of as many; axis None rolls the flattened tensor and keeps the shape
-
-    >>> import adjoint as ad
-    >>> ad.roll(ad.arange(4), 1).tolist()
-    [3, 0, 1, 2]
-    """
-    t = x if isinstance(x, Value) else convert(x)
-    if axis is None:
-        return reshape(roll(ravel(t), shift, 0), t._spec.shape)
-    shifts = as_shape("roll", shift)
-    given = axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = tuple([normalize_axis("roll", a, t._spec.ndim) for a in given])
-    if len(shifts) == 1:
-        shifts = shifts * len(axes)
-    elif len(axes) == 1:
-        axes = axes * len(shifts)
-    if len(shifts) != len(axes):
-        raise AxisError(complain("roll", "shift and axis", "of one length", f"{shift} and {axis}"))
-    return record(ROLL.op(shift=shifts, axes=axes), t)
-
-
 # -------------------------------------------------------------------------------------------------------------- section
 
 def _section_kernel(x: Any, axis: int, start: int, stop: int) -> Any:
@@ -342,7 +309,7 @@ def _resized(x: Any, axis: int, n: int) -> Any:
     return spec((*x.shape[:axis], n, *x.shape[axis + 1:]), x.dtype)
 
 
-SECTION: Primitive = _define(
+SECTION: Primitive = define(
     "section", lambda x, axis, start, stop: _resized(x, axis, stop - start), _section_kernel, view=_section_kernel,
     vjp=lambda g, y, x, axis, start, stop: (
         record(EMBED.op(axis=axis, start=start, size=x._spec.shape[axis]), g),),
@@ -351,7 +318,7 @@ SECTION: Primitive = _define(
     cases=(lambda rng: ((rng.normal(size=(4, 3)),), {"axis": 0, "start": 1, "stop": 3}),),
     doc="The elements from start to stop along one axis.")
 
-EMBED: Primitive = _define(
+EMBED: Primitive = define(
     "embed", lambda x, axis, start, size: _resized(x, axis, size), _embed_kernel,
     places=lambda out, x, axis, start, size: (_section_kernel(out, axis, start, start + x.shape[axis]),),
     vjp=lambda g, y, x, axis, start, size: (
@@ -368,7 +335,7 @@ def section(t: Any, axis: int, start: int, stop: int) -> Any:
     return record(SECTION.op(axis=axis, start=start, stop=stop), t)
 
 
-# ----------------------------------------------------------------------------------------------------- diagonals, masks
+# ------------------------------------------------------------------------------------------------------------ diagonals
 
 def _diagonal_length(shape: Shape, offset: int) -> int:
     return max(0, min(shape[-2] + min(offset, 0), shape[-1] - max(offset, 0)))
@@ -381,7 +348,7 @@ def _put_diagonal(x: Any, offset: int, rows: int, columns: int) -> Any:
     return out
 
 
-DIAGONAL: Primitive = _define(
+DIAGONAL: Primitive = define(
     "diagonal", lambda x, offset: spec((*x.shape[:-2], _diagonal_length(x.shape, offset)), x.dtype),
     lambda x, offset: np.diagonal(x, offset, -2, -1), view=lambda x, offset: np.diagonal(x, offset, -2, -1),
     vjp=lambda g, y, x, offset: (record(FROM_DIAGONAL.op(
@@ -390,10 +357,11 @@ DIAGONAL: Primitive = _define(
     cases=(lambda rng: ((rng.normal(size=(2, 3, 4)),), {"offset": 1}),),
     doc="A diagonal of each matrix.")
 
-FROM_DIAGONAL: Primitive = _define(
+FROM_DIAGONAL: Primitive = define(
     "from_diagonal", lambda x, offset, rows, columns: spec((*x.shape[:-1], rows, columns), x.dtype), _put_diagonal,
     vjp=lambda g, y, x, offset, rows, columns: (record(DIAGONAL.op(offset=offset), g),),
     shift=lambda x, offset, rows, columns: {"offset": offset, "rows": rows, "columns": columns},
+    places=lambda out, x, offset, rows, columns: (np.diagonal(out, offset, -2, -1),),
     oracle=lambda x, offset, rows, columns: np.stack(
         [np.eye(rows, columns, offset)[i] * x[..., max(0, min(i + min(offset, 0), x.shape[-1] - 1)), None]
          for i in range(rows)], -2),
@@ -431,40 +399,6 @@ def diag(x: Any, k: int = 0) -> Any:
     if t._spec.ndim != 2:
         raise ShapeError(complain("diag", "x", "a row or a matrix", f"shape {t._spec.shape}"))
     return diagonal(t, k)
-
-
-def _triangle(name: str, kernel: Any, which: str) -> Primitive:
-    return _define(
-        name, lambda x, k: x, kernel, vjp=lambda g, y, x, k: (record(prim_of(name).op(k=k), g),),
-        shift=lambda x, k: {"k": k}, oracle=kernel,
-        cases=(lambda rng: ((rng.normal(size=(2, 3, 4)),), {"k": 1}),), doc=f"The {which} triangle of each matrix.")
-
-
-_TRIL = _triangle("tril", lambda x, k: np.tril(x, k), "lower")
-_TRIU = _triangle("triu", lambda x, k: np.triu(x, k), "upper")
-
-
-def _take_triangle(prim: Primitive, x: Any, k: int) -> Any:
-    t = x if isinstance(x, Value) else convert(x)
-    if t._spec.ndim < 2:
-        raise ShapeError(complain(prim.name, "x", "of at least two axes", f"shape {t._spec.shape}"))
-    return record(prim.op(k=int(k)), t)
-
-
-def tril(x: Any, k: int = 0) -> Any:
-    """The lower triangle of each matrix: zeros above the ``k``-th diagonal.
-
-    Raises ShapeError for fewer than two axes.
-    """
-    return _take_triangle(_TRIL, x, k)
-
-
-def triu(x: Any, k: int = 0) -> Any:
-    """The upper triangle of each matrix: zeros below the ``k``-th diagonal.
-
-    Raises ShapeError for fewer than two axes.
-    """
-    return _take_triangle(_TRIU, x, k)
 
 
 install("T", property(transpose))  # type: ignore[arg-type]

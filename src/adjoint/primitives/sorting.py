@@ -13,9 +13,13 @@ from .._tensor import Value, wrap
 from .._trace import record
 from ._make import check_kind, install, normalize_axis
 from .broadcast import axis_key, reduced
-from .convert import convert
+from .comparison import equal, isnan, logical_or, where
+from .convert import cast, convert
+from .creation import full_of
+from .indexing import iota
 from .joining import PICK, SPREAD, batch_all
 from .movement import as_shape, front, ravel
+from .reduction import MAX, MIN
 
 __all__ = ["argmax", "argmin", "argsort", "nonzero", "searchsorted", "sort", "top_k", "topk", "unravel_index"]
 
@@ -28,9 +32,21 @@ def _arg(name: str, function: Any) -> Primitive:
         check_kind(name, x.dtype, "biuf")
         return spec(reduced(x.shape, (axis,), keepdims), INDEX)
 
+    def expand(x: Any, axis: int, keepdims: bool) -> Any:
+        """The first place that holds the extreme; NaN is one."""
+        shape = x._spec.shape
+        rows = cast(x, _dtypes.uint8) if x._spec.dtype.kind == "b" else x
+        extreme = record((MAX if name == "argmax" else MIN).op(axes=(axis,), keepdims=True), rows)
+        hit = equal(rows, extreme)
+        if rows._spec.dtype.kind == "f":
+            hit = logical_or(hit, isnan(rows))
+        narrow = _dtypes.int32 if shape[axis] < 1 << 31 else INDEX
+        place = where(hit, cast(iota(shape[axis], len(shape), axis), narrow), full_of(spec((), narrow), shape[axis] - 1))
+        return cast(record(MIN.op(axes=(axis,), keepdims=keepdims), place), INDEX)
+
     prim: Primitive = Primitive(
         name, infer, lambda x, axis, keepdims: np.asarray(function(x, axis=axis, keepdims=keepdims)).astype(np.int64),
-        batch=lambda args, axes, axis, keepdims: (
+        expand=expand, batch=lambda args, axes, axis, keepdims: (
             record(prim.op(axis=axis + 1, keepdims=keepdims), front(args[0], axes[0])), 0),
         oracle=lambda x, axis, keepdims: np.apply_along_axis(
             lambda row: list(row).index((max if name == "argmax" else min)(row)), axis, x),

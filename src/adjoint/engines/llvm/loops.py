@@ -9,6 +9,7 @@ from ...plan.fusion import REDUCTIONS, Loop, Nest, lower
 from ...plan.program import Instr
 from .straight import refuse
 from .text import MEMORY, SIZE, TYPE, Writer, number
+from .vectors import VectorLoop
 
 if TYPE_CHECKING:
     from .unit import UnitWriter
@@ -97,7 +98,7 @@ class NestWriter:
         self.innermost = "", 0                           # the loop that was opened last, and where its body begins
         self.shifted: dict[tuple[str, int], str] = {}
         self.flag = "%refused"
-        self.labels = 0
+        self.labels = self.step = 0
         self.pieces = [self._prepare(loop) for loop in nest.loops]
 
     # ------------------------------------------------------------------------------------------------------ preparation
@@ -203,8 +204,9 @@ class NestWriter:
             pieces = 1
         step = -(-count // pieces)
         if self.rows == 1 and pieces > 1:
-            step = -(-step // 64) * 64 if count > 64 * pieces else step
-        pieces = -(-count // step)
+            align = 64 if count > 64 * pieces else 8 if count > 8 * pieces else 1
+            step = -(-step // align) * align
+        pieces, self.step = -(-count // step), step
         for piece in self.pieces:
             for r in piece.reductions:
                 if not r.by_row or r.length > _FEW:
@@ -381,8 +383,10 @@ class NestWriter:
     def _levels(self, p: _Piece, bounds: list[tuple[str, str]], outer: list[str], blocked: bool) -> None:
         """The loops of ``bounds`` around the elements; without ``outer`` the only one of them is the outer axis."""
         w = self.w
+        vectors = VectorLoop(self, p, self.step)
+        apart = bool(bounds) and vectors.lanes > 0
         open_: list[tuple[str, str, str, str]] = []
-        for low, high in bounds[:-1] if blocked else bounds:
+        for low, high in bounds[:-1] if blocked or apart else bounds:
             open_.append(self._open(low, high))
         if blocked:
             low, high = bounds[-1]
@@ -392,40 +396,32 @@ class NestWriter:
                     w.store(number(0.0, "f64"), r.block, "f64")
             end = w.set(f"add nuw nsw i64 {block[1]}, {_BLOCK}")
             inside = w.set(f"icmp ult i64 {end}, {high}")
-            open_.append(self._open(block[1], w.set(f"select i1 {inside}, i64 {end}, i64 {high}")))
+            low, high = block[1], w.set(f"select i1 {inside}, i64 {end}, i64 {high}")
+            if not apart:
+                open_.append(self._open(low, high))
         index = [level[1] for level in open_]
-        self._elements(p, outer or index, index if outer else [])
-        for level in reversed(open_[-1:] if blocked else open_):
+        if apart:
+            vectors.write(*(low, high) if blocked else bounds[-1], outer, index)
+        else:
+            self._elements(p, outer or index, index if outer else [])
+        for level in reversed(open_[len(bounds) - 1:] if blocked else open_):
             self._close(level)
         if blocked:
             for r in p.reductions:
                 if r.block:
-                    known = index[:-1] + ["0"]
+                    known = [*index[:len(bounds) - 1], ""]
                     o, i = (outer, known) if outer else (known, [])
                     at = self._at(r.array.pointer, r.wide, r.path, o, i, r.by_row)
                     errors = self._at(r.errors.pointer, "f64", r.path, o, i, r.by_row)  # type: ignore[union-attr]
                     self._compensated(at, errors, w.load(r.block, "f64"))
             self._close(block)
-            for level in reversed(open_[:-1]):
+            for level in reversed(open_[:len(bounds) - 1]):
                 self._close(level)
 
     def _elements(self, p: _Piece, outer: list[str], inner: list[str]) -> None:
         w = self.w
-
-        def leaf(e: Expr, further: str = "") -> str:
-            x = p.leaves[e.value]
-            if isinstance(x, tuple):
-                return self._name(self.unit.scalars[x[0]], TYPE[x[1]])
-            path, type = p.paths[id(x)], self.unit.type(x.base)
-            if x.base in self.unit.ramps:
-                at = self._sum(path, outer, inner, False) or "0"
-                at = w.set(f"add i64 {at}, {path.offset}") if path.offset else at
-                return w.convert(w.set(f"add i64 {at}, {further}") if further else at, "i64", type)
-            pointer, local = self._pointer(x.base, path)
-            return w.load(self._at(pointer, type, path, outer, inner, local, further), type)
-
         wanted = [e for _, e in p.stores] + [r.source for r in p.reductions] + p.s.refused
-        names = w.expressions(wanted, leaf)
+        names = w.expressions(wanted, lambda e, further="": self._leaf(p, e, outer, inner, further))
         for (v, e), name in zip(p.stores, names):
             put = p.loop.puts.get(v)
             path = p.whole if put is None else p.paths[id(put)]
@@ -436,6 +432,19 @@ class NestWriter:
         for name in names[len(p.stores) + len(p.reductions):]:
             refuse(w, name, self.flag)
 
+    def _leaf(self, p: _Piece, e: Expr, outer: list[str], inner: list[str], further: str = "") -> str:
+        """The name of an input."""
+        w, x = self.w, p.leaves[e.value]
+        if isinstance(x, tuple):
+            return self._name(self.unit.scalars[x[0]], TYPE[x[1]])
+        path, type = p.paths[id(x)], self.unit.type(x.base)
+        if x.base in self.unit.ramps:
+            at = self._sum(path, outer, inner, False) or "0"
+            at = w.set(f"add i64 {at}, {path.offset}") if path.offset else at
+            return w.convert(w.set(f"add i64 {at}, {further}") if further else at, "i64", type)
+        pointer, local = self._pointer(x.base, path)
+        return w.load(self._at(pointer, type, path, outer, inner, local, further), type)
+
     def _at(self, pointer: str, type: str, path: Path, outer: list[str], inner: list[str], local: bool, further: str = "") -> str:
         """The address of an element; a buffer of one row does not move with the rows."""
         w = self.w
@@ -445,12 +454,12 @@ class NestWriter:
         return w.set(f"getelementptr inbounds {MEMORY[type]}, ptr {pointer}, i64 {at}") if at else pointer
 
     def _sum(self, path: Path, outer: list[str], inner: list[str], local: bool) -> str:
-        """Indices by strides, added up; "" for nothing."""
+        """Indices by strides, added up; "" for nothing, as an index too."""
         w = self.w
         at = ""
         terms = list(zip(inner, path.inner)) if local else [*zip(outer, path.outer), *zip(inner, path.inner)]
         for i, k in terms:
-            if k:
+            if k and i:
                 sign = "nsw" if k < 0 else "nuw nsw"
                 term = i if k == 1 else w.set(f"mul {sign} i64 {i}, {k}")
                 at = w.set(f"add nsw i64 {at}, {term}") if at else term
@@ -575,14 +584,14 @@ class NestWriter:
         w = self.w
         after, lost = self._two_sum(w.load(at, "f64"), value)
         w.store(after, at, "f64")
-        w.store(w.set(f"fadd double {w.load(errors, 'f64')}, {lost}"), errors, "f64")
+        w.store(w.set(f"fadd {w.vector('double')} {w.load(errors, 'f64')}, {lost}"), errors, "f64")
 
     def _two_sum(self, before: str, value: str) -> tuple[str, str]:
-        w = self.w
-        after = w.set(f"fadd double {before}, {value}")
-        back = w.set(f"fsub double {after}, {before}")
-        first = w.set(f"fsub double {before}, {w.set(f'fsub double {after}, {back}')}")
-        return after, w.set(f"fadd double {first}, {w.set(f'fsub double {value}, {back}')}")
+        w, real = self.w, self.w.vector("double")
+        after = w.set(f"fadd {real} {before}, {value}")
+        back = w.set(f"fsub {real} {after}, {before}")
+        first = w.set(f"fsub {real} {before}, {w.set(f'fsub {real} {after}, {back}')}")
+        return after, w.set(f"fadd {real} {first}, {w.set(f'fsub {real} {value}, {back}')}")
 
     def _total(self, r: Reduction, value: str, errors: str, out: str) -> str:
         w = self.w

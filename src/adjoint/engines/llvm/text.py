@@ -19,6 +19,7 @@ SIZE = {t: max(1, n // 8) for t, n in BITS.items()}
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _INTRINSIC = {"sqrt": "sqrt", "floor": "floor", "rint": "rint", "trunc": "trunc", "abs": "fabs", "copysign": "copysign",
               "fma": "fma"}
+_ZEROS = frozenset({"0", "0.0", "false", "0x0000000000000000", "0xH0000"})
 _COMPARE = {"lt": ("olt", "slt", "ult"), "le": ("ole", "sle", "ule"), "eq": ("oeq", "eq", "eq"), "ne": ("une", "ne", "ne")}
 
 
@@ -41,9 +42,10 @@ def number(value: Any, type: str) -> str:
 
 
 class Writer:
-    """Lines of one function, with fresh names and the intrinsics that were used."""
+    """Lines of one function, with fresh names and the intrinsics that were used. With ``lanes`` values are vectors of so many."""
 
     def __init__(self) -> None:
+        self.lanes = 0
         self.lines: list[str] = []
         self.intrinsics: set[str] = set()
         self._count = 0
@@ -63,27 +65,40 @@ class Writer:
     def label(self, name: str) -> None:
         self.lines.append(f"{name}:")
 
+    def vector(self, t: str) -> str:
+        """A type of LLVM's, or a vector of it."""
+        return f"<{self.lanes} x {t}>" if self.lanes else t
+
+    def all(self, value: str, t: str) -> str:
+        """A constant, in each lane."""
+        if not self.lanes:
+            return value
+        return "zeroinitializer" if value in _ZEROS else f"<{', '.join([f'{t} {value}'] * self.lanes)}>"
+
     def call(self, base: str, type: str, *args: str) -> str:
         t = TYPE[type]
         suffix = {"float": "f32", "double": "f64"}.get(t, t)
-        name = f"llvm.{base}.{suffix}"
+        name = f"llvm.{base}.{f'v{self.lanes}' if self.lanes else ''}{suffix}"
+        t = self.vector(t)
         more = ", i1" if base == "abs" else ""
         self.intrinsics.add(f"declare {t} @{name}({', '.join([t] * len(args))}{more})")
         return self.set(f"call {t} @{name}({', '.join(f'{t} {a}' for a in args)}{', i1 false' if base == 'abs' else ''})")
 
     def load(self, pointer: str, type: str) -> str:
-        got = self.set(f"load {MEMORY[type]}, ptr {pointer}, align {SIZE[type]}")
-        return self.set(f"icmp ne i8 {got}, 0") if type == "b" else got
+        t = self.vector(MEMORY[type])
+        got = self.set(f"load {t}, ptr {pointer}, align {SIZE[type]}")
+        return self.set(f"icmp ne {t} {got}, {self.all('0', 'i8')}") if type == "b" else got
 
     def store(self, value: str, pointer: str, type: str) -> None:
         if type == "b":
-            value = self.set(f"zext i1 {value} to i8")
-        self.add(f"store {MEMORY[type]} {value}, ptr {pointer}, align {SIZE[type]}")
+            value = self.set(f"zext {self.vector('i1')} {value} to {self.vector('i8')}")
+        self.add(f"store {self.vector(MEMORY[type])} {value}, ptr {pointer}, align {SIZE[type]}")
 
-    def expressions(self, results: list[Expr], leaf: Callable[..., str]) -> list[str]:
+    def expressions(self, results: list[Expr], leaf: Callable[..., str],
+                    known: dict[Expr, str] | None = None) -> list[str]:
         """Write out what ``results`` need, each expression once; ``leaf`` gives the names of inputs, and of what is read at a
-        place that was computed (its second argument)."""
-        known: dict[Expr, str] = {}
+        place that was computed (its second argument). ``known``: what has a name already."""
+        known = {} if known is None else known
         stack = list(reversed(results))
         while stack:
             e = stack[-1]
@@ -100,50 +115,51 @@ class Writer:
 
     def _one(self, e: Expr, a: list[str], leaf: Callable[..., str]) -> str:
         op, type = e.op, e.type
-        t = TYPE[type]
         if op == "const":
-            return number(e.value, type)
+            return self.all(number(e.value, type), TYPE[type])
         if op in ("input", "read"):
             return leaf(e, *a)
-        floating = type[0] == "f"
+        t, floating = self.vector(TYPE[type]), type[0] == "f"
         if op in _FLOAT:
             if floating:
                 return self.set(f"{_FLOAT[op]} {t} {a[0]}, {a[1]}")
             return self.set(f"{op} {t} {a[0]}, {a[1]}")
         if op == "neg":
-            return self.set(f"fneg {t} {a[0]}") if floating else self.set(f"sub {t} 0, {a[0]}")
+            return self.set(f"fneg {t} {a[0]}") if floating else self.set(f"sub {t} {self.all('0', TYPE[type])}, {a[0]}")
         if op == "abs" and not floating:
             return self.call("abs", type, a[0])
         if op in _INTRINSIC:
             return self.call(_INTRINSIC[op], type, *a)
         if op in _COMPARE:
             of = e.args[0].type
-            names = _COMPARE[op]
+            names, t = _COMPARE[op], self.vector(TYPE[of])
             if of[0] == "f":
-                return self.set(f"fcmp {names[0]} {TYPE[of]} {a[0]}, {a[1]}")
-            return self.set(f"icmp {names[1] if of[0] == 'i' else names[2]} {TYPE[of]} {a[0]}, {a[1]}")
+                return self.set(f"fcmp {names[0]} {t} {a[0]}, {a[1]}")
+            return self.set(f"icmp {names[1] if of[0] == 'i' else names[2]} {t} {a[0]}, {a[1]}")
         if op in ("and", "or", "xor", "shl"):
             return self.set(f"{op} {t} {a[0]}, {a[1]}")
         if op == "shr":
             return self.set(f"lshr {t} {a[0]}, {a[1]}")
         if op == "not":
-            return self.set(f"xor {t} {a[0]}, {'true' if type == 'b' else -1}")
+            return self.set(f"xor {t} {a[0]}, {self.all('true' if type == 'b' else '-1', TYPE[type])}")
         if op == "select":
-            return self.set(f"select i1 {a[0]}, {t} {a[1]}, {t} {a[2]}")
+            return self.set(f"select {self.vector('i1')} {a[0]}, {t} {a[1]}, {t} {a[2]}")
         if op == "bitcast":
-            return self.set(f"bitcast {TYPE[e.args[0].type]} {a[0]} to {t}") if TYPE[e.args[0].type] != t else a[0]
+            of = self.vector(TYPE[e.args[0].type])
+            return self.set(f"bitcast {of} {a[0]} to {t}") if of != t else a[0]
         if op == "convert":
             return self.convert(a[0], e.args[0].type, type)
         raise AssertionError(op)
 
     def convert(self, x: str, source: str, target: str) -> str:
-        a, b = TYPE[source], TYPE[target]
+        a, b = self.vector(TYPE[source]), self.vector(TYPE[target])
         if source == target:
             return x
         if source in HALVES.values() or target in HALVES.values():
             return self._half(x, source, target)
         if target == "b":
-            return self.set(f"fcmp une {a} {x}, 0.0") if source[0] == "f" else self.set(f"icmp ne {a} {x}, 0")
+            return self.set(
+                f"{'fcmp une' if source[0] == 'f' else 'icmp ne'} {a} {x}, {self.all(number(0, source), TYPE[source])}")
         if source[0] == "f" and target[0] == "f":
             return self.set(f"{'fpext' if source == 'f32' else 'fptrunc'} {a} {x} to {b}")
         if source[0] == "f":
@@ -157,22 +173,24 @@ class Writer:
 
     def _half(self, x: str, source: str, target: str) -> str:
         """From and to the types of 16 bits, by way of f32; bf16 is its bits, the upper half of those of f32."""
+        i16, i32, real, half = map(self.vector, ("i16", "i32", "float", "half"))
         if source == "f16":
-            return self.convert(self.set(f"fpext half {x} to float"), "f32", target)
+            return self.convert(self.set(f"fpext {half} {x} to {real}"), "f32", target)
         if source == "bf16":
-            wide = self.set(f"shl i32 {self.set(f'zext i16 {x} to i32')}, 16")
-            return self.convert(self.set(f"bitcast i32 {wide} to float"), "f32", target)
+            wide = self.set(f"shl {i32} {self.set(f'zext {i16} {x} to {i32}')}, {self.all('16', 'i32')}")
+            return self.convert(self.set(f"bitcast {i32} {wide} to {real}"), "f32", target)
         x = self.convert(x, source, "f32")
         if target == "f16":
-            return self.set(f"fptrunc float {x} to half")
-        bits = self.set(f"bitcast float {x} to i32")
-        high = self.set(f"lshr i32 {bits}, 16")
-        odd = self.set(f"and i32 {high}, 1")             # ties go to the even one
-        half = self.set(f"add i32 {odd}, 32767")
-        up = self.set(f"lshr i32 {self.set(f'add i32 {bits}, {half}')}, 16")
-        nan = self.set(f"fcmp uno float {x}, 0.0")
-        quiet = self.set(f"or i32 {high}, 64")
-        return self.set(f"trunc i32 {self.set(f'select i1 {nan}, i32 {quiet}, i32 {up}')} to i16")
+            return self.set(f"fptrunc {real} {x} to {half}")
+        bits = self.set(f"bitcast {real} {x} to {i32}")
+        high = self.set(f"lshr {i32} {bits}, {self.all('16', 'i32')}")
+        odd = self.set(f"and {i32} {high}, {self.all('1', 'i32')}")             # ties go to the even one
+        more = self.set(f"add {i32} {odd}, {self.all('32767', 'i32')}")
+        up = self.set(f"lshr {i32} {self.set(f'add {i32} {bits}, {more}')}, {self.all('16', 'i32')}")
+        nan = self.set(f"fcmp uno {real} {x}, {self.all('0.0', 'float')}")
+        quiet = self.set(f"or {i32} {high}, {self.all('64', 'i32')}")
+        short = self.set(f"select {self.vector('i1')} {nan}, {i32} {quiet}, {i32} {up}")
+        return self.set(f"trunc {i32} {short} to {i16}")
 
 
 __all__ = ["MEMORY", "SIZE", "TYPE", "Writer", "number"]

@@ -381,5 +381,5 @@ def test_primitives(prim):
 
 def test_all_primitives_are_tested():
     assert {p.name for p in MADE} == {"binary_entropy", "class_labels", "cosine", "cross_entropy", "kl_curve", "kl_divergence",
-                                      "kl_slope", "less_product", "log1p_distance", "poisson_loss",
+                                      "kl_slope", "kl_terms", "log1p_distance", "poisson_loss",
                                       "poisson_slope", "rejection"}

@@ -15,14 +15,17 @@ from .._graph import Primitive, Spec, spec
 from .._trace import record
 from ..primitives import _twofold as twofold
 from ..primitives._accuracy import measured
-from ..primitives._curves import scipy_special, two_product, two_sum, wide
+from ..primitives._curves import scipy_special, wide
+from ..primitives._exact import added, inner, less, settled, squares, top
 from ..primitives._layout import layout
 from ..primitives._lengths import scaled, unscaled
 from ..primitives._make import check_kind, elementwise_infer
 from ..primitives.arithmetic import add, divide, divide_no_nan, multiply, negative, reciprocal, square, subtract
 from ..primitives.broadcast import reduced, restore, sum
-from ..primitives.comparison import greater, isfinite, less, logical_and, where
+from ..primitives.comparison import greater, logical_and, where
+from ..primitives.comparison import less as below
 from ..primitives.convert import cast
+from ..primitives.movement import reshape
 from ..primitives.reduction import shifted
 from ..primitives.special import logit
 from ..primitives.transcendental import log, sqrt, xdivy, xlogy
@@ -83,55 +86,88 @@ CROSS: Primitive = Primitive(
 
 # ----------------------------------------------------------------------------------------------- Kullback and Leibler
 
+_NEAR = 0.02
+_SERIES = tuple([(1.0 if k % 2 == 0 else -1.0) / (k * (k - 1)) for k in range(2, 15)])
+
+
 def _bend(u: Any) -> Any:
     """(1 + u) log(1 + u) - u for |u| < 1, by its series u^2 / 2 - u^3 / 6 + u^4 / 12 - ... where that cancels."""
     r: Any = 0.0
     for k in range(14, 1, -1):
         r = (1.0 if k % 2 == 0 else -1.0) / u.dtype.type(k * (k - 1)) + r * u
-    return np.where(np.abs(u) < 0.02, r * u * u, (1 + u) * np.log1p(u) - u)
+    return np.where(np.abs(u) < _NEAR, r * u * u, (1 + u) * np.log1p(u) - u)
 
 
-def _divergence_kernel(p: Any, q: Any, axes: Axes) -> Any:
-    """Terms p log(p / q) as (p - q) + q h((p - q) / q): the first part adds up exactly, the second has one sign."""
+def _terms(p: Any, q: Any) -> tuple[Any, Any]:
+    """p log(p / q) as (p - q) + q h((p - q) / q) where p is near q: the first part adds up exactly, the second has one sign."""
     more = np.float64 if p.dtype.itemsize < 8 else np.longdouble
     a, b = p.astype(more), q.astype(more)
     ratio = a / b
     near = (ratio > 0.5) & (ratio < 2.0)
-    far = np.where(near | (a == 0), 0, a * np.log(ratio))
     apart = np.where(near, a - b, 0)
-    curved = np.where(near, b * _bend(np.where(near, apart / b, 0)), far)
+    return apart, np.where(near, b * _bend(np.where(near, apart / b, 0)), np.where(a == 0, 0, a * np.log(ratio)))
+
+
+def _divergence_kernel(p: Any, q: Any, axes: Axes) -> Any:
+    apart, curved = _terms(p, q)
     return (np.add.reduce(apart, axis=axes) + np.add.reduce(curved, axis=axes)).astype(p.dtype)
-
-
-def _curve_kernel(p: Any, q: Any) -> Any:
-    a, b = p.astype(np.float64), q.astype(np.float64)
-    ratio = a / b
-    near = (ratio > 0.5) & (ratio < 2.0)
-    return np.where(near, b * _bend(np.where(near, (a - b) / b, 0)), np.where(a == 0, 0, a * np.log(ratio)))
 
 
 def _curve_lower(s: Any, p: Any, q: Any) -> Any:
     a, b = p.to("f64"), q.to("f64")
     ratio = a / b
     u = (a - b) / b
-    series = s.polynomial(tuple([(1.0 if k % 2 == 0 else -1.0) / (k * (k - 1)) for k in range(2, 15)]), u) * u * u
-    bent = s.select(abs(u) < 0.02, series, (u + 1.0) * s.log1p(u) - u)
+    bent = s.select(abs(u) < _NEAR, s.polynomial(_SERIES, u) * u * u, (u + 1.0) * s.log1p(u) - u)
     return s.select((ratio > 0.5) & (ratio < 2.0), b * bent, s.select(a.eq(0.0), 0.0, a * s.log(ratio)))
 
 
 CURVE = Primitive(
-    "kl_curve", elementwise_infer("kl_curve", ("f", "f"), float64), _curve_kernel, elementwise=True, lower=_curve_lower,
+    "kl_curve", elementwise_infer("kl_curve", ("f", "f"), float64), lambda p, q: _terms(p, q)[1].astype(np.float64),
+    elementwise=True, lower=_curve_lower,
     cases=(lambda rng: ((rng.uniform(0.1, 0.9, size=5), rng.uniform(0.1, 0.9, size=5)), {}),),
     oracle=lambda p, q: p * np.log(p / q) - np.where((p / q > 0.5) & (p / q < 2), p - q, 0),
     doc="p log(p / q), less p - q where p is near q, in float64.")
 
 
+def _terms_kernel(p: Any, q: Any, low: bool) -> Any:
+    apart, curved = _terms(p, q)
+    high = np.where(np.abs(p - q) < _NEAR * np.abs(q), p - q, apart + curved).astype(np.float64)
+    if not low:
+        return high
+    rest = (apart - high) + curved
+    return np.where(np.isfinite(rest), rest, 0.0).astype(np.float64)
+
+
+def _terms_lower(s: Any, p: Any, q: Any, low: bool) -> Any:
+    ratio, d = p / q, p - q
+    s.refuse((ratio.eq(float("inf")) & (q > 0.0)) | ((ratio < 1e-290) & (p > 0.0)))
+    near = abs(d) < abs(q) * _NEAR
+    log = s._long_log(ratio)
+    high = s.select(near, d, s.select(p.eq(0.0), 0.0, p * log.head))
+    if not low:
+        return high
+    rest = s.fma(p, log.head, -high) + s.fma(p, log.tail, s.fma(-ratio, q, p))      # log(p / q) = log(ratio) + (p - ratio q) / p
+    u = d / q
+    square = s.fma(u, u, u * s.fma(-u, q, d) / q * 2.0)
+    rest = s.select(near, s.polynomial(_SERIES, u) * square * q, rest)
+    return s.select(s.isfinite(rest) & p.ne(0.0), rest, 0.0)
+
+
+TERMS = Primitive(
+    "kl_terms", lambda p, q, low: elementwise_infer("kl_terms", ("f", "f"), float64)(p, q), _terms_kernel, elementwise=True,
+    lower=_terms_lower, cases=(lambda rng: ((rng.uniform(0.1, 0.4, size=5), rng.uniform(0.6, 0.9, size=5)), {"low": False}),),
+    oracle=lambda p, q, low: p * np.log(p / q),
+    doc="p log(p / q), where p is close to q only p - q; with ``low`` what is left of it. In float64.")
+
+
 def _divergence_expand(p: Any, q: Any, axes: Axes) -> Any:
-    if p._spec.dtype is float64:                         # its kernel adds up in long double
-        return None
+    if p._spec.dtype is float64:
+        high = record(TERMS.op(low=False), p, q)
+        total = settled(*added(high, axes, top(high, axes), record(TERMS.op(low=True), p, q)))[0]
+        return reshape(total, reduced(p._spec.shape, axes, False))
     a, b = cast(p, float64), cast(q, float64)
     ratio = divide(a, b)
-    near = logical_and(greater(ratio, 0.5), less(ratio, 2.0))
+    near = logical_and(greater(ratio, 0.5), below(ratio, 2.0))
     apart = sum(where(near, subtract(a, b), 0.0), axes)
     return cast(add(apart, sum(record(CURVE.op(), p, q), axes)), p._spec.dtype)
 
@@ -204,27 +240,16 @@ def _rejection_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
     return back, negative(add(multiply(of_g, out), multiply(of_a, back)))
 
 
-def _less_kernel(x: Any, a: Any, y: Any) -> Any:
-    product, lost = two_product(a, y)
-    r, more = two_sum(x, -product)
-    return np.where(np.isfinite(r), r + (more - lost), r)
-
-
-LESS = Primitive(
-    "less_product", elementwise_infer("less_product", ("f", "f", "f"), "same"), _less_kernel, elementwise=True,
-    lower=lambda s, x, a, y: s.fma(-a, y, x), oracle=lambda x, a, y: x - a * y,
-    cases=(lambda rng: (tuple(rng.normal(size=(3, 5))), {}),), doc="x - a y rounded once, in float64.")
-
-
 def _rejection_expand(a: Any, b: Any, axes: Axes) -> Any:
-    """What is left when the part along b is taken away; in float64 twice, since little may be left of much."""
+    """What is left when the part along b is taken away; in float64 that part is two numbers, since little may be left."""
     (x, scale), (y, _) = scaled(a, axes), scaled(b, axes)
-    squares = sum(square(y), axes, keepdims=True)
-    x = record(LESS.op(), x, divide_no_nan(sum(multiply(x, y), axes, keepdims=True), squares), y)
-    if b._spec.dtype is float64:
-        along = divide_no_nan(sum(multiply(x, y), axes, keepdims=True), squares)
-        x = record(LESS.op(), x, where(isfinite(along), along, 0.0), y)
-    return cast(unscaled(x, scale), b._spec.dtype)
+    if b._spec.dtype is not float64:
+        along = divide_no_nan(sum(multiply(x, y), axes, keepdims=True), sum(square(y), axes, keepdims=True))
+        return cast(less(x, along, y), b._spec.dtype)
+    (part, part_low), (whole, whole_low) = inner(x, y, axes), squares(y, axes)
+    along = divide_no_nan(part, whole)
+    low = divide_no_nan(subtract(add(less(part, along, whole), part_low), multiply(along, whole_low)), whole)
+    return unscaled(less(x, along, y, low), scale)
 
 
 REJECTION: Primitive = Primitive(
@@ -258,8 +283,10 @@ def _cosine_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:
 
 
 def _cosine_expand(a: Any, b: Any, axes: Axes) -> Any:
-    if b._spec.dtype is float64:                         # of nearly orthogonal vectors long double sees more
-        return None
+    if b._spec.dtype is float64:
+        x, y = scaled(a, axes)[0], scaled(b, axes)[0]
+        sizes = multiply(sqrt(squares(x, axes)[0]), sqrt(squares(y, axes)[0]))
+        return reshape(divide_no_nan(inner(x, y, axes)[0], sizes), reduced(b._spec.shape, axes, False))
     x, y = cast(a, float64), cast(b, float64)
     sizes = sqrt(multiply(sum(square(x), axes), sum(square(y), axes)))
     return cast(divide_no_nan(sum(multiply(x, y), axes), sizes), b._spec.dtype)

@@ -14,15 +14,14 @@ from .._dtypes import DType, float32, float64, int32, int64
 from .._errors import IndexingError, complain
 from .._graph import Primitive, Spec, spec
 from .._trace import record
-from ._curves import two_product
+from ._exact import added, number, settled, share
 from ._make import broadcast_shapes, check_kind
 from .arithmetic import add, divide, multiply, negative, subtract
 from .broadcast import reduced, restore
 from .comparison import equal, maximum, where
 from .convert import cast
-from .creation import full_of
 from .movement import reshape
-from .reduction import MAX, count_of, sum_over
+from .reduction import MAX, sum_over
 from .transcendental import log1p
 
 Axes = tuple[int, ...]
@@ -98,38 +97,12 @@ BELOW: Primitive = Primitive(
     doc="(x - m) - c, with what rounding x - m loses; x - m is 0 where they are equal, also where both are infinite.")
 
 
-def _share_kernel(a: Any, b: Any, whole: Any, low: Any) -> Any:
-    product, lost = two_product(a, b)
-    q = product / whole
-    back, more = two_product(q, whole)
-    rest = ((product - back) - more + lost - q * low) / whole
-    return np.where(np.isfinite(rest), q + rest, q)
-
-
-def _share_lower(s: Any, a: Any, b: Any, whole: Any, low: Any) -> Any:
-    product = a * b
-    q = product / whole
-    rest = (s.fma(-q, whole, product) + s.fma(a, b, -product) - q * low) / whole
-    return s.select(rest.eq(rest), q + rest, q)
-
-
-SHARE: Primitive = Primitive(
-    "share_of", _pair_infer("share_of"), _share_kernel, elementwise=True, lower=_share_lower,
-    oracle=lambda a, b, whole, low: a * b / (whole + low),
-    cases=(lambda rng: ((*rng.normal(size=(2, 3, 4)), rng.uniform(1, 2, size=(3, 1)), np.zeros((3, 1))), {}),),
-    doc="a b / (whole + low) rounded once, in float64; ``low`` is what rounding the whole has lost.")
-
-
 def exp_below(x: Any, m: Any, dtype: DType) -> Any:
     return record(EXP_BELOW.op(dtype=dtype), x, m)
 
 
 def below(x: Any, m: Any, c: Any) -> Any:
     return record(BELOW.op(), x, m, c)
-
-
-def share(a: Any, b: Any, whole: Any, low: Any) -> Any:
-    return record(SHARE.op(), a, b, whole, low)
 
 
 # ---------------------------------------------------------------------------------------------------------- class numbers
@@ -190,7 +163,7 @@ class Row:
         self.ties = cast(self.sum(cast(self.hit, int32 if dtype is float32 else int64)), float64)
         more, smaller = maximum(subtract(self.ties, 1.0), 0.0), where(self.hit, 0.0, self.e)
         if x._spec.dtype is float64:
-            high, low = added(smaller, axes)
+            high, low = added(smaller, axes, 1.0)
             self.others = add(add(high, more), low)
             self.total = add(add(high, self.ties), low)
         else:
@@ -215,20 +188,6 @@ def filled(total: Any) -> Any:
     return where(equal(total, 0.0), 1.0, total)
 
 
-def added(e: Any, axes: Axes) -> tuple[Any, Any]:
-    """The sums of float64 numbers between 0 and 1 as two numbers each, rounded only far below the last place: what is left
-    of an element when a large number is added and taken off again adds up exactly, what that loses apart (Rump)."""
-    reach = 1.5 * 2.0 ** max((count_of(e._spec.shape, axes) - 1).bit_length(), 1)
-    high = subtract(add(e, reach), reach)
-    return sum_over(high, axes, True), sum_over(subtract(e, high), axes, True)
-
-
-def settled(high: Any, low: Any) -> tuple[Any, Any]:
-    """high + low rounded, and what that loses."""
-    total = add(high, low)
-    return total, subtract(low, subtract(total, high))
-
-
 def _over(t: Any, whole: Any, dtype: DType) -> Any:
     """t / whole in ``dtype``; below float64 by the reciprocal in float64, which costs less."""
     if dtype is float64:
@@ -248,8 +207,8 @@ def softmax(x: Any, axes: Axes) -> Any:
     dtype = x._spec.dtype
     e = exp_below(x, _peak(x, axes)[1], dtype)
     if dtype is float64:
-        total, low = settled(*added(e, axes))
-        return share(e, full_of(spec((), float64), 1.0), filled(total), low)
+        total, low = settled(*added(e, axes, 1.0))
+        return share(e, number(1.0), filled(total), low)
     return _over(e, cast(filled(sum_over(e, axes, True)), float64), dtype)
 
 
@@ -268,13 +227,13 @@ def _centred(x: Any, g: Any, axes: Axes) -> tuple[Any, Any, Any, Any]:
     """Exponentials, their sum in two parts, and g less its mean under softmax, by differences to the largest entries' g."""
     e = exp_below(x, _peak(x, axes)[1], float64)
     exact = x._spec.dtype is float64
-    total, low = settled(*added(e, axes)) if exact else (sum_over(e, axes, True), None)
+    total, low = settled(*added(e, axes, 1.0)) if exact else (sum_over(e, axes, True), None)
     g = cast(g, float64)
     hit = equal(e, 1.0)
     ties = cast(sum_over(cast(hit, int64), axes, True), float64)
     h = subtract(g, divide(sum_over(where(hit, g, 0.0), axes, True), maximum(ties, 1.0)))
     along = sum_over(multiply(e, h), axes, True)
-    mean = share(along, full_of(spec((), float64), 1.0), filled(total), low) if exact else divide(along, filled(total))
+    mean = share(along, number(1.0), filled(total), low) if exact else divide(along, filled(total))
     return e, total, low, subtract(h, mean)
 
 

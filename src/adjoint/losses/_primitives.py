@@ -138,7 +138,8 @@ def _terms_kernel(p: Any, q: Any, low: bool) -> Any:
     return np.where(np.isfinite(rest), rest, 0.0).astype(np.float64)
 
 
-def _terms_lower(s: Any, p: Any, q: Any, low: bool) -> Any:
+def _terms_lower(s: Any, x: Any, y: Any, low: bool) -> Any:
+    p, q = x.to("f64"), y.to("f64")
     ratio, d = p / q, p - q
     s.refuse((ratio.eq(float("inf")) & (q > 0.0)) | ((ratio < 1e-290) & (p > 0.0)))
     near = abs(d) < abs(q) * _NEAR

@@ -34,8 +34,11 @@ def _infer(name: str) -> Any:
     return infer
 
 
-def _case(count: int) -> Any:
-    return lambda rng: (tuple(rng.uniform(1.0, 2.0, size=(count, 3, 5))), {})
+def _made(name: str, count: int, kernel: Any, lower: Any, oracle: Any, doc: str) -> Primitive:
+    return Primitive(
+        name, _infer(name), lambda *xs: kernel(*[x.astype(np.float64) for x in xs]), elementwise=True, oracle=oracle, doc=doc,
+        lower=lambda s, *xs: lower(s, *[x.to("f64") for x in xs]),
+        cases=(lambda rng: ((*rng.uniform(1.0, 2.0, size=(min(count, 3), 3, 5)), *[np.full((3, 5), 1e-17)] * (count > 3)), {}),))
 
 
 # ------------------------------------------------------------------------------------------------------------- products
@@ -50,9 +53,7 @@ def _lost_lower(s: Any, x: Any, y: Any) -> Any:
     return s.select(s.isfinite(lost), lost, 0.0)
 
 
-LOST = Primitive(
-    "product_lost", _infer("product_lost"), _lost_kernel, elementwise=True, lower=_lost_lower, cases=(_case(2),),
-    oracle=lambda x, y: np.zeros(x.shape), doc="What rounding x y to float64 loses.")
+LOST = _made("product_lost", 2, _lost_kernel, _lost_lower, lambda x, y: np.zeros(x.shape), "What rounding x y to float64 loses.")
 
 
 def _less_kernel(x: Any, a: Any, y: Any, low: Any) -> Any:
@@ -66,9 +67,8 @@ def _less_lower(s: Any, x: Any, a: Any, y: Any, low: Any) -> Any:
     return s.select(s.isfinite(r), s.fma(-low, y, r), r)
 
 
-LESS = Primitive(
-    "less_product", _infer("less_product"), _less_kernel, elementwise=True, lower=_less_lower, cases=(_case(4),),
-    oracle=lambda x, a, y, low: x - (a + low) * y, doc="x - (a + low) y, the first part rounded once, in float64.")
+LESS = _made("less_product", 4, _less_kernel, _less_lower, lambda x, a, y, low: x - (a + low) * y,
+             "x - (a + low) y, the first part rounded once, in float64.")
 
 
 def _share_kernel(a: Any, b: Any, whole: Any, low: Any) -> Any:
@@ -86,10 +86,8 @@ def _share_lower(s: Any, a: Any, b: Any, whole: Any, low: Any) -> Any:
     return s.select(s.isfinite(rest), q + rest, q)
 
 
-SHARE = Primitive(
-    "share_of", _infer("share_of"), _share_kernel, elementwise=True, lower=_share_lower, cases=(_case(4),),
-    oracle=lambda a, b, whole, low: a * b / (whole + low),
-    doc="a b / (whole + low) rounded once, in float64; ``low`` is what rounding the whole has lost.")
+SHARE = _made("share_of", 4, _share_kernel, _share_lower, lambda a, b, whole, low: a * b / (whole + low),
+              "a b / (whole + low) rounded once, in float64; ``low`` is what rounding the whole has lost.")
 
 
 def less(x: Any, a: Any, y: Any, low: Any = None) -> Any:

@@ -144,10 +144,12 @@ def _terms_lower(s: Any, x: Any, y: Any, low: bool) -> Any:
     s.refuse((ratio.eq(float("inf")) & (q > 0.0)) | ((ratio < 1e-290) & (p > 0.0)))
     near = abs(d) < abs(q) * _NEAR
     log = s._long_log(ratio)
-    high = s.select(near, d, s.select(p.eq(0.0), 0.0, p * log.head))
+    head = log.head + log.tail
+    high = s.select(near, d, s.select(p.eq(0.0), 0.0, p * head))
     if not low:
         return high
-    rest = s.fma(p, log.head, -high) + s.fma(p, log.tail, s.fma(-ratio, q, p))      # log(p / q) = log(ratio) + (p - ratio q) / p
+    tail = log.tail - (head - log.head)
+    rest = s.fma(p, head, -high) + s.fma(p, tail, s.fma(-ratio, q, p))      # log(p / q) = log(ratio) + (p - ratio q) / p
     u = d / q
     square = s.fma(u, u, u * s.fma(-u, q, d) / q * 2.0)
     rest = s.select(near, s.polynomial(_SERIES, u) * square * q, rest)

@@ -12,8 +12,8 @@ ROOT = Path(adjoint.__file__).parent
 ORDER = [
     "_version", "_errors", "_collector", "_config", "_dtypes", "_graph", "_scalar", "_lines", "_trace", "_operators", "_tensor",
     "_segments", "primitives", "datatypes", "_formulas", "_cotangents", "_derive", "_sparse", "_batch", "plan", "passes",
-    "engines", "_plan", "_runtime", "_nest", "tape", "forward", "custom", "transforms", "saving", "random", "nn", "losses",
-    "optim", "inspect", "testing", "plot", "numpy_protocol", "tensorflow", "cli", "__main__", "__init__",
+    "engines", "_plan", "_renewal", "_runtime", "_nest", "tape", "forward", "custom", "transforms", "saving", "random", "nn",
+    "losses", "optim", "inspect", "testing", "plot", "numpy_protocol", "tensorflow", "cli", "__main__", "__init__",
 ]
 PRIMITIVES_FIRST = ["_accuracy", "_make", "convert", "arithmetic", "complex", "creation", "movement", "broadcast"]
 

@@ -7,7 +7,7 @@ never a clock: the same program gives the same bits each time it runs.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._config import config
@@ -19,14 +19,14 @@ from .plan.program import Program, extract
 Run = Callable[[list[Any]], list[Any]]
 
 
-def _compiled(program: Program) -> Run:
+def _compiled(program: Program, dying: Sequence[tuple[int, int]] = ()) -> Run:
     """The compiling engine; loaded when there is something to compile, to keep the import of adjoint short."""
     from .engines import llvm
 
-    return llvm.build(program)
+    return llvm.build(program, dying)
 
 
-engines: dict[str, Callable[[Program], Run]] = {"auto": _compiled, "numpy": numpy_engine.build, "llvm": _compiled}
+engines: dict[str, Callable[..., Run]] = {"auto": _compiled, "numpy": numpy_engine.build, "llvm": _compiled}
 
 SOON, LATE = 2, 10                                       # the sights at which a plan is compiled
 _FEW = 3                                                 # operations
@@ -40,9 +40,12 @@ class Plan:
     run      takes the program's inputs and gives its results
     runs     how often it ran before it was built
     built    whether it runs as the engine built it
+    dying    (number of an input, number of a result): old and new values of variables, told before it is built
+    pairs    those of them where the new value may be written over the old one, by
+    prepare  (inputs, ids of old values) -> (function, its arguments), results: what would run, to be run with what follows
     """
 
-    __slots__ = ("at", "built", "engine", "program", "run", "runs")
+    __slots__ = ("at", "built", "dying", "engine", "pairs", "prepare", "program", "run", "runs")
 
     def __init__(self, node: Node, outputs: tuple[int, ...]) -> None:
         with no_collection(node.end > 1000):
@@ -51,6 +54,9 @@ class Plan:
         self.runs = 0
         self.at = sight(self.program) if self.engine == "auto" else SOON if self.engine == "numpy" else 1
         self.built = False
+        self.dying: Sequence[tuple[int, int]] = ()
+        self.pairs: tuple[tuple[int, int], ...] = ()
+        self.prepare: Any = None
         self.run: Run = self._early
 
     def _early(self, inputs: list[Any]) -> list[Any]:
@@ -63,7 +69,12 @@ class Plan:
         return result
 
     def build(self) -> Run:
-        return engines[self.engine](self.program)
+        if not self.dying or self.engine == "numpy":
+            return engines[self.engine](self.program)
+        run = engines[self.engine](self.program, self.dying)
+        made: Any = getattr(run, "__self__", None)
+        self.pairs, self.prepare = getattr(made, "pairs", ()), getattr(made, "prepare", None)
+        return run
 
 
 def sight(program: Program) -> int:

@@ -10,6 +10,7 @@ from ._collector import is_long
 from ._config import config
 from ._errors import AdjointError, TraceError
 from ._plan import Plan, engines, plan_for, watching
+from ._renewal import at_once, foresee, prepared, set_pending, set_trace, set_value
 from ._segments import structure
 from ._tensor import Tensor, wrap
 from ._trace import _BASE, ELSEWHERE, Trace, _count, hooks, line_of, local, remember, taped, user_line
@@ -28,13 +29,9 @@ def _array(value: Any) -> Any:
 
 def settle(trace: Trace) -> None:
     """Compute what is pending in this thread's trace and still wanted, and start a new one."""
-    pending: list[Any] = []
-    places: list[int] = []
-    for t in trace.handles:
-        if _count(t) > _BASE:                            # a pending tensor that only we refer to is nobody's
-            pending.append(t)
-            places.append(t._idx)
-    wanted = tuple(places)
+    handles = trace.handles
+    pending = hooks.live(handles)                        # a pending tensor that only we refer to is nobody's
+    wanted = tuple([t._idx for t in pending])
     wanting: list[Any] = []
     tapes = trace.tapes
     for tape in tapes:
@@ -49,6 +46,7 @@ def settle(trace: Trace) -> None:
         remember(trace)
     past = trace.past
     stopped: BaseException | None = None
+    fresh: Trace | None = None
     if wanted:
         node = trace.node
         plan = node.memo.get(wanted)
@@ -56,11 +54,16 @@ def settle(trace: Trace) -> None:
             plan = plan_for(node, wanted)
         check = hooks.check
         try:
-            if check is None:
-                values = plan.run(trace.inputs)
-            else:
+            if check is not None:
                 values, stopped = check(trace, plan)
+            elif trace.assigned and not wanting and plan.__class__ is Plan and (
+                    fresh := _renewed(trace, plan, pending, wanted)) is not None:
+                values = pending = []                    # handed over
+            else:
+                values = plan.run(trace.inputs)
         except Exception as error:                       # the results that do not need what failed are computed all the same
+            if trace.closed:                             # all is done: it came from outside
+                raise
             values = [_alone(trace, idx, error) for idx in wanted]
         if past is None:
             origin: Any = ELSEWHERE
@@ -95,10 +98,10 @@ def settle(trace: Trace) -> None:
             variable._pending = None                     # last: who interrupts before it still finds the new value
     if past is not None:
         past.fill(trace)
-    fresh = None
     if local.trace is trace:                             # before the old one closes: an interruption finds one that is open
         local.trace = fresh = Trace(False, trace.fast)
-        fresh.long = is_long(len(trace.handles))
+    if fresh is not None:
+        fresh.long = is_long(len(handles))
     trace.closed = True
     if wanting:
         trace.nodes()
@@ -109,6 +112,7 @@ def settle(trace: Trace) -> None:
         taped.add(trace)
     else:
         trace.forget()
+    hooks.reuse(handles)
     if fresh is not None:
         if hooks.check is not None:
             fresh.note_lines(True)
@@ -119,6 +123,38 @@ def settle(trace: Trace) -> None:
     trace.patience = None                                # last: with what it waited for gone
     if lost is not None:
         raise lost
+
+
+def _renewed(trace: Trace, plan: Plan, pending: list[Any], wanted: tuple[int, ...]) -> Trace | None:
+    """Run a plan that writes new values of variables over the old ones, and hand its results over.
+
+    Returns the trace that follows, or None where nothing has been done.
+    """
+    if plan.prepare is None and plan.built or trace is not local.trace:
+        return None
+    number = {idx: k for k, idx in enumerate(wanted)}
+    assigned = [(number.get(v._pending._idx, -1), v) for v in trace.assigned if v._pending is not None]
+    if any(k < 0 or pending[k] is not v._pending for k, v in assigned):
+        return None
+    if plan.prepare is None:
+        foresee(plan, trace.owners, assigned)
+        return None
+    found = prepared(plan, trace.inputs, assigned)
+    if found is None:
+        return None
+    call, values = found
+    values = [v if v.__class__ is _ndarray and v.base is None else _array(v) for v in values]
+    past, fresh = trace.past, Trace(False, trace.fast)
+    todo: list[tuple[Any, ...]] = [call]
+    for t, value in zip(pending, values):
+        t._origin = ELSEWHERE if past is None else (ref(trace), t._idx, ref(past))
+        todo += [(set_value, t, value), (set_trace, t, None)]
+    for k, variable in assigned:
+        todo += [(set_value, variable, values[k]), (set_pending, variable, None)]
+        if past is not None:
+            todo.append((past.assigned.append, (wanted[k], ref(variable))))
+    at_once([*todo, (setattr, local, "trace", fresh), (setattr, trace, "closed", True)])
+    return fresh if trace.closed else None
 
 
 def _alone(trace: Trace, idx: int, error: Exception) -> Any:

@@ -92,6 +92,8 @@ class Profiled:
     numpy, native    the plan (a ``Plan`` with its ``steps``) as NumPy and as compiled code ran it, or None
     """
 
+    prepare = None                                       # it runs as a whole
+
     def __init__(self, plan: Any, where: Any) -> None:
         self.plan, self.where = plan, where
         self.program: Program = plan.program

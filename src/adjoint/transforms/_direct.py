@@ -8,7 +8,8 @@ import numpy as np
 
 from .._config import config
 from .._graph import NOTHING
-from .._plan import plan_for, watching
+from .._plan import Plan, plan_for, watching
+from .._renewal import foresee, run
 from .._runtime import _array as owned
 from .._tensor import Tensor, Variable
 from .._trace import hooks, local
@@ -30,7 +31,16 @@ def plan_of(traced: Any) -> Any:
     """The plan of a traced program by the settings as they are."""
     if traced.version != version[0]:                     # it does not stand in the tree any more, where plans are forgotten
         traced.version, traced.node.memo = version[0], NOTHING
-    return plan_for(traced.node, traced.wanted)
+    plan = plan_for(traced.node, traced.wanted)
+    if traced.assigned and plan.__class__ is Plan and not plan.built:
+        foresee(plan, [owner for _, owner, _ in traced.recipe], news_of(traced))
+    return plan
+
+
+def news_of(traced: Any) -> tuple[tuple[int, Any], ...]:
+    """Number of a result, and the variable that gets it."""
+    first = len(traced.wanted) - len(traced.assigned)
+    return tuple([(first + n, v) for n, v in enumerate(traced.assigned)])
 
 
 def direct(traced: Any, otherwise: Callable[[Any], Any], constant: type[Any]) -> Callable[[Any], Any] | None:
@@ -79,7 +89,10 @@ def direct(traced: Any, otherwise: Callable[[Any], Any], constant: type[Any]) ->
         slow.append(f"w{n}._pending is not None")
     body.append(f"if {' or '.join(slow)}: return otherwise(given)")
     body.append("traced.calls += 1")
-    body.append(f"{''.join(f'r{k}, ' for k in range(count))} = plan.run([{', '.join(inputs)}])")
+    values = f"[{', '.join(inputs)}]"
+    names["news"], names["run"] = news_of(traced), run
+    body.append(f"{''.join(f'r{k}, ' for k in range(count))} = plan.run({values}) if plan.prepare is None else "
+                f"run(plan, {values}, news)")
     for k in range(count):
         body.append(f"if r{k}.__class__ is not ndarray or r{k}.base is not None: r{k} = owned(r{k})")
         if k < effects:

@@ -14,13 +14,14 @@ from .. import _batch, _nest
 from .._config import config
 from .._errors import DtypeError, ShapeError, TraceError, complain
 from .._graph import Node, Spec
+from .._renewal import run
 from .._runtime import _array as owned
 from .._tensor import Tensor, Value, Variable
 from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, hooks, jump, local, note, place, step
 from ..primitives.convert import convert
 from ..primitives.sampling import Draw, next_draw
 from ..tape import _log_once
-from ._direct import direct, plan_of, version
+from ._direct import direct, news_of, plan_of, version
 
 __all__ = ["Function", "function"]
 
@@ -337,7 +338,9 @@ def _run(traced: Traced, tensors: Any) -> list[Any]:
         return []
     values = [v._value if hasattr(v, "_spec") else v for v in traced.inputs(tensors)]
     made = []
-    for value, s in zip(plan_of(traced).run(values), traced.specs):
+    plan = plan_of(traced)
+    found = run(plan, values, news_of(traced)) if traced.assigned else plan.run(values)
+    for value, s in zip(found, traced.specs):
         t = Tensor.__new__(Tensor)
         t._trace, t._idx, t._spec, t._value = None, 0, s, owned(value)
         made.append(t)

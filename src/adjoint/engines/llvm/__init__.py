@@ -1,7 +1,7 @@
 """The engine that compiles: fused units as native functions, between the NumPy kernels of what has no lowering."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -13,13 +13,14 @@ from ...passes import for_loops
 from ...plan.access import View
 from ...plan.fusion import Fused, Unit, fuse
 from ...plan.program import Instr, Program
+from ...plan.renewal import instructions, renewals
 from ...plan.reroll import remaining
 from .. import numpy as numpy_engine
 from .blas import blas
-from .buffers import LARGE, take
+from .buffers import LARGE, copied, is_free, take
 from .native import Compiler, Unavailable, compiler
 from .straight import is_long
-from .unit import UnitWriter, instructions
+from .unit import TooLate, UnitWriter
 
 Run = Callable[[list[Any]], list[Any]]
 _LONGEST = 8_000                                         # operations on arrays: more would compile for seconds
@@ -31,8 +32,11 @@ _CROWD = 32                                              # numbers from which th
 _PATIENCE = 8                                            # refusals after which a plan stays with NumPy
 
 
-def build(program: Program) -> Run:
-    """A function from the trace's inputs to the results."""
+def build(program: Program, dying: Sequence[tuple[int, int]] = ()) -> Run:
+    """A function from the trace's inputs to the results.
+
+    dying  pairs (number of an input, number of a result): the input is an array that is not needed once the result is there
+    """
     if len(program.instrs) > _LONGEST_SCALAR and (
             len(program.instrs) > _LONGEST_LOOPS or remaining(program.instrs, program.specs) > _LONGEST_SCALAR):
         return numpy_engine.build(program)
@@ -50,7 +54,7 @@ def build(program: Program) -> Run:
         fused = fuse(for_loops(program) if any(i.op.prim.expand is not None for i in program.instrs) else program)
         if not any(part.__class__ is Unit for part in fused.parts):
             return numpy_engine.build(program)
-        return _Plan(native, fused, program, _packed(fused)).run
+        return _Plan(native, fused, program, _packed(fused), dying=dying).run
     except Exception as error:                           # a fault of this engine must not be the user's
         faults.append(f"{error!r} in planning")
         config.note = f"The compiled engine could not plan a program, which NumPy runs now: {error!r}"
@@ -61,19 +65,31 @@ class _Plan:
     """One generated Python function: calls of units and of kernels, and the arrays between them."""
 
     def __init__(self, native: Compiler, fused: Fused, kernels: Program, packs: dict[int, list[int]],
-                 mark: Callable[[int], None] | None = None) -> None:
+                 mark: Callable[[int], None] | None = None, dying: Sequence[tuple[int, int]] = ()) -> None:
         self.mark = mark
+        self.pairs: tuple[tuple[int, int], ...] = ()     # of ``dying``: whose result may be written over the input
+        self.renewed: dict[int, int] = {}                # the same as values: result -> argument
+        self.prepare: Any = None                         # (inputs, ids of old values) -> (function, its arguments), results
         self.native, self.fused, self.program = native, fused, fused.program
         self.kernels = kernels                           # the same program as NumPy runs it
         self.names: dict[str, Any] = {"_quiet": numpy_engine._QUIET, "_set": numpy_engine._set_errors,
                                       "_reset": numpy_engine._reset_errors, "empty": np.empty, "take": take,
-                                      "byte": np.dtype(np.uint8)}
+                                      "byte": np.dtype(np.uint8), "copied": copied, "is_free": is_free}
         self.scalars = {v for v, kind, _ in self.program.inputs if kind == "scalar"}
         self.packs = packs
         self.refusals = 0
         self.plain: Run | None = None
         self.careful: Run | None = None
-        self.fast: Run = self._generate()
+        self.natives: dict[int, tuple[Any, int]] = {}    # number of a unit -> its function, bytes of scratch memory
+        self.fast: Run
+        self._renew(dying)
+        try:
+            self.fast = self._generate()
+        except TooLate:
+            self.renewed, self.pairs, self.natives = {}, (), {}
+            self.fast = self._generate()
+        if self.renewed:
+            self.prepare = self._generate(True)
 
     def run(self, inputs: list[Any]) -> list[Any]:
         if self.plain is not None:
@@ -95,7 +111,16 @@ class _Plan:
         """
         return _Plan(self.native, self.fused, self.kernels, self.packs, mark).fast
 
-    def _generate(self) -> Run:
+    def _renew(self, dying: Sequence[tuple[int, int]]) -> None:
+        """Find new values that may be written over old ones."""
+        outputs = self.program.outputs
+        inputs = {at: v for v, kind, at in self.program.inputs if kind not in ("scalar", "draw")}
+        pairs = [(inputs[a], outputs[k]) for a, k in dying if a in inputs and outputs.count(outputs[k]) == 1]
+        self.renewed = renewals(self.fused, pairs)
+        self.pairs = tuple([(a, k) for a, k in dying if self.renewed.get(outputs[k], -1) == inputs.get(a)])
+
+    def _generate(self, apart: bool = False) -> Any:
+        """The function; ``apart``: it prepares the last unit's call and hands it out together with the results."""
         program, specs, names = self.program, self.program.specs, self.names
         body: list[str] = []
         position = {v: at for v, _, at in program.inputs}
@@ -134,7 +159,7 @@ class _Plan:
         names["mark"] = self.mark
         for n, part in enumerate(self.fused.parts):
             if isinstance(part, Unit):
-                body += self._unit(n, part)
+                body += self._unit(n, part, apart)
                 seen: list[str] = []
                 shown: set[int] = set()
                 for instr in reversed(part.instrs):      # views that are needed as arrays of their own, with those that they see
@@ -143,6 +168,8 @@ class _Plan:
                         shown.add(instr.args[0])
                         names[f"k{v}"] = numpy_engine.bound(instr)
                         seen.append(f"v{v} = k{v}(v{instr.args[0]})")
+                if seen and self.renewed and part is self.fused.parts[-1]:
+                    raise TooLate
                 body += reversed(seen)
             elif (constant := numpy_engine.constant_of(program, part, known)) is not None:
                 names[f"v{part.outs[0]}"] = known[part.outs[0]] = constant
@@ -153,14 +180,17 @@ class _Plan:
                 row = f"{left} = o{n}({', '.join(f'v{a}' for a in part.args)})"
                 body.append(f"mark(-1); {row}; mark({n << 16})" if self.mark else row)
             gone = [f"v{v}" for v in rows[n] if specs[v].size > 1024]
-            if gone:
+            if gone and part is not self.fused.parts[-1]:
                 body.append(f"del {', '.join(gone)}")
         result = f"[{', '.join(f'v{v}' for v in program.outputs)}]"
+        head = "def run(i):"
+        if apart:
+            head, result = "def run(i, free):", f"call, {result}"
         if steps:
-            lines = ["def run(i):", " before = _set(_quiet)", " try:", *[f"  {row}" for row in body], f"  return {result}",
+            lines = [head, " before = _set(_quiet)", " try:", *[f"  {row}" for row in body], f"  return {result}",
                      " finally:", "  _reset(before)"]
         else:
-            lines = ["def run(i):", *[f" {row}" for row in body], f" return {result}"]
+            lines = [head, *[f" {row}" for row in body], f" return {result}"]
         exec(compile("\n".join(lines), "<adjoint plan>", "exec"), names)
         return names["run"]  # type: ignore[no-any-return]
 
@@ -168,38 +198,54 @@ class _Plan:
         """Whether a view is needed as an array of its own."""
         return v in self.program.outputs or any(v in part.args for part in self.fused.parts if part is not unit)
 
-    def _unit(self, n: int, unit: Unit) -> list[str]:
-        specs, names = self.program.specs, self.names
-        writer = UnitWriter(unit, specs, self.fused.constants, "body", self.native.width, self.fused.ramps)
+    def _native(self, n: int, unit: Unit, renewed: dict[int, int]) -> tuple[Any, int]:
+        """The unit's function, and how many bytes of memory it wants."""
+        if n in self.natives:
+            return self.natives[n]
+        specs = self.program.specs
+        writer = UnitWriter(unit, specs, self.fused.constants, "body", self.native.width, self.fused.ramps, renewed)
         writer.mark = n << 16 if self.mark else None
         body = writer.write()
-        scratch = writer.scratch
         work = sum(specs[i.outs[0]].size + sum(specs[a].size for a in i.args) for i in unit.instrs)
-        text = self.native.entry(body, [(specs[v], v in self.scalars) for v in unit.args], len(unit.results), scratch > 0,
-                                 work > _LONG_WORK)
+        text = self.native.entry(body, [(specs[v], v in self.scalars) for v in unit.args], len(unit.results) - len(renewed),
+                                 writer.scratch > 0, work > _LONG_WORK)
         wide = '"prefer-vector-width"="512"'              # else some processors with AVX-512 get half of it
         text += "\n" + "\n".join(sorted(writer.w.intrinsics)) + f"\nattributes #0 = {{ nounwind noinline {wide} }}\n"
-        names[f"u{n}"] = self.native.function("unit", text)
-        names[f"w{n}"] = _Slow(self, unit, names[f"u{n}"], scratch)
+        self.natives[n] = self.native.function("unit", text), writer.scratch
+        return self.natives[n]
+
+    def _unit(self, n: int, unit: Unit, apart: bool) -> list[str]:
+        specs, names = self.program.specs, self.names
+        last = unit is self.fused.parts[-1]
+        renewed = self.renewed if last else {}
+        names[f"u{n}"], scratch = self._native(n, unit, renewed)
+        names[f"w{n}"] = _Slow(self, unit, None if renewed else names[f"u{n}"], scratch)
         rows = []
         for v in unit.results:
             names[f"d{v}"] = specs[v].dtype.np
             size = specs[v].nbytes
             more = f"take({specs[v].shape}, d{v}, {size})" if size >= LARGE else f"empty({specs[v].shape}, d{v})"
+            if v in renewed:
+                old = f"v{renewed[v]}"
+                more = f"{old} if id({old}) in free and is_free({old}) else copied({old})" if apart else f"copied({old})"
             rows.append(f"v{v} = {more}")
-        args = [f"v{v}" for v in (*unit.args, *unit.results)]
+        over = {a: v for v, a in renewed.items()}
+        args = [f"v{over.get(v, v)}" for v in unit.args] + [f"v{v}" for v in unit.results if v not in renewed]
         if scratch:
             args.append(f"take(({scratch},), byte, {scratch})" if scratch >= LARGE else f"empty({scratch}, byte)")
         given = ", ".join(f"v{v}" for v in unit.args)
         left = ", ".join(f"v{v}" for v in unit.results)
-        rows.append(f"if u{n}({', '.join(args)}) is not None: [{left}] = w{n}({given})")
+        if apart and last:
+            rows.append(f"call = u{n}, {', '.join(args)}")
+        else:
+            rows.append(f"if u{n}({', '.join(args)}) is not None: [{left}] = w{n}({given})")
         return rows
 
 
 class _Slow:
     """A unit whose arguments were not as the compiled code needs them, or that refused an element."""
 
-    def __init__(self, plan: _Plan, unit: Unit, function: Callable[..., Any], scratch: int) -> None:
+    def __init__(self, plan: _Plan, unit: Unit, function: Callable[..., Any] | None, scratch: int) -> None:
         self.plan, self.unit, self.function, self.scratch = plan, unit, function, scratch
         self.kernels: Run | None = None
 
@@ -210,7 +256,8 @@ class _Slow:
                for v, a in zip(unit.args, args)]
         made = [np.empty(specs[v].shape, specs[v].dtype.np) for v in unit.results]
         more = [np.empty(self.scratch, np.uint8)] if self.scratch else []
-        if not all(a is b for a, b in zip(args, fit)) and self.function(*fit, *made, *more) is None:
+        if self.function is not None and not all(a is b for a, b in zip(args, fit)) and (
+                self.function(*fit, *made, *more) is None):
             return made
         plan.refusals += 1
         if plan.refusals > _PATIENCE:

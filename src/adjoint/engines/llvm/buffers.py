@@ -51,6 +51,51 @@ def take(shape: tuple[int, ...], dtype: Any, nbytes: int) -> Any:
         return np.ndarray(shape, dtype, fresh)
 
 
+def copied(array: Any) -> Any:
+    """A copy in a buffer."""
+    made = take(array.shape, array.dtype, array.nbytes) if array.nbytes >= LARGE else np.empty(array.shape, array.dtype)
+    np.copyto(made, array)
+    return made
+
+
+# What nobody else refers to may be written over. Somebody else is: a list of inputs, the variable, and who asks.
+
+def is_free(array: Any) -> bool:
+    """Whether only a variable and a list of inputs refer to an array, and nobody else to its memory."""
+    return _count is not None and _count(array) == _OWN and (array.base is None or _is_ours(array.base))
+
+
+def _is_ours(buffer: Any) -> bool:
+    with _lock:
+        ours = [id(held) for held in _held.get(getattr(buffer, "nbytes", 0), ())]
+    return id(buffer) in ours and _count(buffer) == _HELD
+
+
+class _Holder:
+    value: Any
+
+
+def _expected() -> tuple[int, int]:
+    """The references that ``is_free`` and ``_is_ours`` see."""
+    holder = _Holder()
+    holder.value = np.ndarray((0,), np.uint8, np.empty(8, np.uint8))
+    held = [holder.value.base]  # noqa: F841 (one that refers)
+    i = [holder.value]
+    v0 = i[0]
+    return _seen(v0), _below(v0.base)
+
+
+def _seen(array: Any) -> int:
+    return _count(array)  # type: ignore[no-any-return]
+
+
+def _below(buffer: Any) -> int:
+    return _count(buffer)  # type: ignore[no-any-return]
+
+
+_OWN, _HELD = _expected() if _count is not None else (-1, -1)
+
+
 def drop() -> None:
     """Forget every buffer."""
     global _total
@@ -59,4 +104,4 @@ def drop() -> None:
         _total = 0
 
 
-__all__ = ["LARGE", "drop", "take"]
+__all__ = ["LARGE", "copied", "drop", "is_free", "take"]

@@ -10,6 +10,7 @@ from ..._scalar import Expr, Functions
 from ...plan.fusion import REDUCTIONS, TYPES, Loop, Nest, Unit, lower, space_of
 from ...plan.products import Product
 from ...plan.program import Instr
+from ...plan.renewal import readers
 from .blas import blas
 from .loops import Array, NestWriter
 from .products import ProductWriter
@@ -21,11 +22,19 @@ _FEW = 8                                                 # stages that are writt
 _FRAME = 1 << 17                                         # and of what long straight-line code keeps in memory
 
 
+class TooLate(Exception):
+    """An element may be refused after an argument has been written over."""
+
+
 class UnitWriter:
-    """Writes the function of one unit. ``scratch`` holds the bytes of memory that the caller brings."""
+    """Writes the function of one unit. ``scratch`` holds the bytes of memory that the caller brings.
+
+    ``renewed``: result -> the argument that it is written over; what is refused is refused before.
+    """
 
     def __init__(self, unit: Unit, specs: dict[int, Spec], constants: dict[int, Any], name: str, width: int = 32,
-                 ramps: Set[int] = frozenset()) -> None:
+                 ramps: Set[int] = frozenset(), renewed: dict[int, int] | None = None) -> None:
+        self.renewed = renewed or {}
         self.unit, self.specs, self.constants, self.name, self.ramps = unit, specs, constants, name, ramps
         self.width = width                               # bytes of a vector register
         self.w = Writer()
@@ -111,17 +120,15 @@ class UnitWriter:
         params = []
         for k, v in enumerate(unit.args):
             self.arrays[v] = Array(f"%a{k}", self.type(v), specs[v].size)
-            params.append(f"ptr noalias readonly %a{k}")
+            params.append(f"ptr noalias {'' if v in self.renewed.values() else 'readonly '}%a{k}")
         for k, v in enumerate(unit.results):
+            if v in self.renewed:
+                self.arrays[v] = self.arrays[self.renewed[v]]
+                continue
             self.arrays[v] = Array(f"%r{k}", self.type(v), specs[v].size)
             params.append(f"ptr noalias %r{k}")
         params.append("ptr noalias %scratch")
-        names = unit.names
-        reading: dict[int, set[int]] = {}                # value -> stages that read it
-        for n, stage in enumerate(unit.stages):
-            for item in instructions(stage):
-                for a in item.args:
-                    reading.setdefault(names.get(a, a), set()).add(n)
+        reading = readers(unit)
         self._last = {v: max(rows) for v, rows in reading.items()}
         for v in unit.args:
             if specs[v].size == 1 and v in reading:
@@ -129,7 +136,12 @@ class UnitWriter:
         results = set(unit.results)
         if self.mark is not None:
             w.add("call void @adjoint_mark(i64 -1)")
+        renewing = min([unit.made[v] for v in self.renewed], default=-1)
+        early = False                                    # whether elements may have been refused before that
         for n, stage in enumerate(unit.stages):
+            if n == renewing and self.refuses:
+                self._refuse_now()
+                early, self.refuses = True, False
             self._stage = n
             self.outside = {v for v, made in unit.made.items() if made == n and (v in results or reading.get(v, set()) - {n})}
             self.outside |= {v for v in unit.lies if unit.made[v] == n}
@@ -148,6 +160,9 @@ class UnitWriter:
             self._give_back()
             if self.mark is not None:
                 w.add(f"call void @adjoint_mark(i64 {self.mark + n})")
+        if self.renewed and self.refuses:
+            raise TooLate
+        self.refuses = self.refuses or early
         self.products.finish()
         w.add(f"ret i32 {w.set('load i32, ptr %refused') if self.refuses else '0'}")
         calls = self.many and self.pieces is None        # little else than calls: nothing to optimize
@@ -170,6 +185,16 @@ class UnitWriter:
             before += self.pieces.functions
             w.intrinsics |= self.pieces.intrinsics
         return _with_lanes("\n".join([*before, *self.functions, *body, *w.lines, "}"]))
+
+    def _refuse_now(self) -> None:
+        """Leave here if an element was refused."""
+        w = self.w
+        refused = w.set(f"icmp ne i32 {w.set('load i32, ptr %refused')}, 0")
+        w.add(f"br i1 {refused}, label %leave, label %stay")
+        w.label("leave")
+        self.products.finish()
+        w.add("ret i32 1")
+        w.label("stay")
 
     def parallel(self, function: str, context: str) -> None:
         """Run ``function(context)`` in every thread."""
@@ -311,13 +336,4 @@ def _with_lanes(text: str) -> str:
     return "\n".join([re.sub("!WIDE([0-9]+)", node, text), *made])
 
 
-def instructions(stage: Any) -> list[Instr | Product]:
-    """A stage's operations."""
-    if isinstance(stage, Product):
-        return [stage]
-    if isinstance(stage, Nest):
-        return [i for loop in stage.loops for i in loop.instrs]
-    return stage.instrs  # type: ignore[no-any-return]
-
-
-__all__ = ["UnitWriter", "instructions"]
+__all__ = ["TooLate", "UnitWriter"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._config import config
 from ._dtypes import weak_dtype
@@ -31,10 +31,32 @@ from ._trace import (
 _getframe = sys._getframe
 
 
+class Recorded(NamedTuple):
+    """What a function records: ``op``, of one or two arguments. ``use`` gives it native code to ask first."""
+
+    op: Op
+    arity: int
+    swap: bool
+    use: Callable[[Any], None]
+
+
+recorded: dict[Callable[..., Any], Recorded] = {}        # the functions that are made here
+
+
 def unary(op: Op, name: str, doc: str) -> Callable[[Any], Any]:
     """A function of one tensor for a primitive without parameters."""
 
+    quick: Any = None                                    # native code that does the same in the usual case
+
+    def use(native: Any) -> None:
+        nonlocal quick
+        quick = native
+
     def function(x: Any) -> Any:
+        if quick is not None:
+            t = quick(x, _getframe(1))
+            if t is not None:
+                return t
         trace = local.trace
         try:
             i = x._idx if x._trace is trace else enter(trace, x)
@@ -65,6 +87,7 @@ def unary(op: Op, name: str, doc: str) -> Callable[[Any], Any]:
     new: Any = object.__new__
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
+    recorded[function] = Recorded(op, 1, False, use)
     return function
 
 
@@ -85,6 +108,12 @@ def slow_unary(op: Op, x: Any) -> Any:
 
 def binary(op: Op, name: str, doc: str, swap: bool = False) -> Callable[[Any, Any], Any]:
     """A function (or operator) of two tensors, or a tensor and a scalar; ``swap`` for the reflected operators."""
+    quick: Any = None
+
+    def use(native: Any) -> None:
+        nonlocal quick
+        quick = native
+
     if swap:
         def function(x: Any, y: Any) -> Any:             # called for y op x where y is no tensor
             trace = local.trace
@@ -110,6 +139,10 @@ def binary(op: Op, name: str, doc: str, swap: bool = False) -> Callable[[Any, An
             return t
     else:
         def function(x: Any, y: Any) -> Any:
+            if quick is not None:
+                t = quick(x, y, _getframe(1))
+                if t is not None:
+                    return t
             trace = local.trace
             try:
                 i = x._idx if x._trace is trace else enter(trace, x)
@@ -148,6 +181,7 @@ def binary(op: Op, name: str, doc: str, swap: bool = False) -> Callable[[Any, An
     new: Any = object.__new__
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
+    recorded[function] = Recorded(op, 2, swap, use)
     return function
 
 

@@ -54,8 +54,8 @@ class Trace:
 
     __slots__ = (
         "__weakref__", "assigned", "captures", "closed", "closures", "failures", "fast", "grads", "handles", "held", "inputs",
-        "kept", "long", "node", "noted", "numbers", "owners", "past", "patience", "pinned", "pulls", "reads", "scalars", "scratch",
-        "table", "tapes", "where", "written",
+        "kept", "long", "node", "noted", "numbers", "owners", "past", "patience", "pinned", "pulls", "reads", "scalars",
+        "scratch", "table", "tapes", "where", "written",
     )
 
     def __init__(self, scratch: bool = False, fast: bool = False) -> None:
@@ -165,6 +165,8 @@ class _Hooks:
     read: Callable[[Any], Any]
     stack: Callable[..., Any]
     pull_back: Callable[..., list[Any]]                  # (rule, g, xs): the cotangents of xs through what rule(*xs) records
+    live: Callable[[list[Any]], list[Any]]               # those of a list of tensors that something outside of it refers to
+    reuse: Callable[[list[Any]], None]                   # called with the tensors of a settled program: they may be used again
     inspector: Callable[[], Any]                         # the module that explains, loaded when asked
 
     def __init__(self) -> None:
@@ -427,6 +429,9 @@ def _counts(handles: list[Any]) -> list[int]:
 
 _count: Callable[[Any], int] = getattr(sys, "getrefcount", lambda t: 1)
 _BASE = _counts([_Hooks()])[0] if hasattr(sys, "getrefcount") else 0
+
+
+hooks.live, hooks.reuse = live, list.clear
 
 
 class recording_into:

@@ -26,7 +26,7 @@ import numpy as np
 from ..._errors import AdjointError
 from ..._graph import Spec
 from ..._version import __version__
-from . import cache, halves, threads
+from . import cache, halves, recorder, threads
 
 _METH_FASTCALL = 0x0080
 _KNOWN = 1024                                            # functions that are remembered when no plan uses them
@@ -123,7 +123,7 @@ class Compiler:
         self._room = 0
         new = ctypes.pythonapi.PyCFunction_NewEx
         new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
-        self._new = new
+        self.new = new
         incref, save, restore = [ctypes.cast(f, ctypes.c_void_p).value for f in (
             ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.PyEval_SaveThread, ctypes.pythonapi.PyEval_RestoreThread)]
         self._words = (id(None), id(False), id(np.ndarray), incref, save, restore)
@@ -244,7 +244,7 @@ class Compiler:
             words = [address, len(rows), head["total"], head["long"], *self._words, *[w for row in rows for w in row]]
             table = _Table(struct.pack(f"={len(words)}Q", *words))
             table.engine = engine
-            found = self._new(ctypes.addressof(self._method(name)), id(table), None)
+            found = self.new(ctypes.addressof(self._method(name)), id(table), None)
             self.known[key] = found
             if len(self.known) > _KNOWN:
                 self.known.popitem(last=False)
@@ -400,7 +400,9 @@ def compiler() -> Compiler:
     with _LOCK:
         if not _MADE:
             try:
-                _MADE.append(Compiler())
+                native = Compiler()
+                recorder.begin(native)
+                _MADE.append(native)
             except Unavailable as error:
                 _MADE.append(error)
             except Exception as error:

@@ -43,9 +43,10 @@ class Plan:
     dying    (number of an input, number of a result): old and new values of variables, told before it is built
     pairs    those of them where the new value may be written over the old one, by
     prepare  (inputs, ids of old values) -> (function, its arguments), results: what would run, to be run with what follows
+    exclusive  whether this takes so long that it may be done only where no other thread would have to wait
     """
 
-    __slots__ = ("at", "built", "dying", "engine", "pairs", "prepare", "program", "run", "runs")
+    __slots__ = ("at", "built", "dying", "engine", "exclusive", "pairs", "prepare", "program", "run", "runs")
 
     def __init__(self, node: Node, outputs: tuple[int, ...]) -> None:
         with no_collection(node.end > 1000):
@@ -57,6 +58,7 @@ class Plan:
         self.dying: Sequence[tuple[int, int]] = ()
         self.pairs: tuple[tuple[int, int], ...] = ()
         self.prepare: Any = None
+        self.exclusive = False
         self.run: Run = self._early
 
     def _early(self, inputs: list[Any]) -> list[Any]:
@@ -74,6 +76,7 @@ class Plan:
         run = engines[self.engine](self.program, self.dying)
         made: Any = getattr(run, "__self__", None)
         self.pairs, self.prepare = getattr(made, "pairs", ()), getattr(made, "prepare", None)
+        self.exclusive = getattr(made, "exclusive", False)
         return run
 
 

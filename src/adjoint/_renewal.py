@@ -1,7 +1,7 @@
 """Variables whose new values are written over the old ones, where nobody else looks.
 
-Neither Python nor a signal may come in between: who is interrupted there would find new values in the place of old ones and compute
-with them again. So the native call and all that has to be noted after it are one walk over a list inside of the
+Neither Python nor a signal may come in between: who is interrupted there would find new values in the place of old ones and
+compute with them again. So the native call and all that has to be noted after it are one walk over a list inside of the
 interpreter, which looks for signals between bytecodes only: a step happens as a whole or not at all.
 """
 from __future__ import annotations
@@ -24,13 +24,17 @@ set_value, set_trace, set_pending = [_descriptors[name].__set__ for name in ("_v
 
 
 def alone() -> bool:
-    """Whether this is the only thread: another could look at a variable meanwhile."""
+    """Whether this is the only thread. Another must not look at a variable meanwhile, so it would have to wait."""
     return threading.active_count() == 1
 
 
 def foresee(plan: Plan, owners: Sequence[Any], assigned: Iterable[tuple[int, Any]]) -> None:
-    """Tell a plan, before it is built, of the variables that get new values: whose the inputs are; (number of a result, variable)."""
-    if not plan.built and alone():
+    """Tell a plan, before it is built, which inputs are old values of variables that get new ones.
+
+    owners    whose the inputs are
+    assigned  number of a result, the variable that gets it
+    """
+    if not plan.built:
         large = {id(v): k for k, v in assigned if v._spec.nbytes >= LEAST}
         if large:
             plan.dying = [(at, large[id(owner)]) for at, owner in enumerate(owners) if id(owner) in large]
@@ -38,7 +42,7 @@ def foresee(plan: Plan, owners: Sequence[Any], assigned: Iterable[tuple[int, Any
 
 def prepared(plan: Plan, inputs: list[Any], assigned: Iterable[tuple[int, Any]]) -> tuple[Any, list[Any]] | None:
     """The call that is left to do and the results that it fills, or None where the plan is to run as a whole."""
-    if not alone():
+    if plan.exclusive and not alone():
         return None
     news = dict(assigned)
     free = set()

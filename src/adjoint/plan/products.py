@@ -59,6 +59,11 @@ class Product:
             count *= size
         return count
 
+    @property
+    def work(self) -> int:
+        """Multiplications."""
+        return self.count * self.m * self.n * self.k
+
     def __repr__(self) -> str:
         base = "" if self.base is None else f"%{self.base} + "
         scale = "".join([f"{self.factor} * "] * (self.factor != 1) + [f"%{v} * " for v in self.scales])

@@ -1,6 +1,7 @@
 """The engine that compiles: fused units as native functions, between the NumPy kernels of what has no lowering."""
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
@@ -12,6 +13,7 @@ from ..._graph import spec
 from ...passes import for_loops
 from ...plan.access import View
 from ...plan.fusion import Fused, Unit, fuse
+from ...plan.products import Product
 from ...plan.program import Instr, Program
 from ...plan.renewal import instructions, renewals
 from ...plan.reroll import remaining
@@ -28,6 +30,7 @@ _LONGEST_SCALAR = 16_000                                 # operations on single 
 _LONGEST_LOOPS = 100_000                                 # the same where most of them are loops that Python unrolled
 faults: list[str] = []                                   # failures of this engine itself: there should be none
 _LONG_WORK = 200_000                                     # elements in and out from which other threads may run meanwhile
+_PAUSE = 0.02                                            # seconds (estimated) for which other threads may be kept waiting
 _CROWD = 32                                              # numbers from which they come in an array
 _PATIENCE = 8                                            # refusals after which a plan stays with NumPy
 
@@ -80,6 +83,7 @@ class _Plan:
         self.refusals = 0
         self.plain: Run | None = None
         self.careful: Run | None = None
+        self.exclusive = False                           # no other thread may run while values are written over
         self.natives: dict[int, tuple[Any, int]] = {}    # number of a unit -> its function, bytes of scratch memory
         self.fast: Run
         self._renew(dying)
@@ -116,7 +120,11 @@ class _Plan:
         outputs = self.program.outputs
         inputs = {at: v for v, kind, at in self.program.inputs if kind not in ("scalar", "draw")}
         pairs = [(inputs[a], outputs[k]) for a, k in dying if a in inputs and outputs.count(outputs[k]) == 1]
-        self.renewed = renewals(self.fused, pairs)
+        unit = self.fused.parts[-1]
+        if pairs and isinstance(unit, Unit):
+            self.exclusive = self._work(unit) * 5e-11 + sum(p.work for p in unit.items if isinstance(p, Product)) * 4e-11 > _PAUSE
+            if not self.exclusive or threading.active_count() == 1:
+                self.renewed = renewals(self.fused, pairs)
         self.pairs = tuple([(a, k) for a, k in dying if self.renewed.get(outputs[k], -1) == inputs.get(a)])
 
     def _generate(self, apart: bool = False) -> Any:
@@ -198,6 +206,11 @@ class _Plan:
         """Whether a view is needed as an array of its own."""
         return v in self.program.outputs or any(v in part.args for part in self.fused.parts if part is not unit)
 
+    def _work(self, unit: Unit) -> int:
+        """Elements that the unit's operations read and write."""
+        specs = self.program.specs
+        return sum(specs[i.outs[0]].size + sum(specs[a].size for a in i.args) for i in unit.instrs)
+
     def _native(self, n: int, unit: Unit, renewed: dict[int, int]) -> tuple[Any, int]:
         """The unit's function, and how many bytes of memory it wants."""
         if n in self.natives:
@@ -206,9 +219,9 @@ class _Plan:
         writer = UnitWriter(unit, specs, self.fused.constants, "body", self.native.width, self.fused.ramps, renewed)
         writer.mark = n << 16 if self.mark else None
         body = writer.write()
-        work = sum(specs[i.outs[0]].size + sum(specs[a].size for a in i.args) for i in unit.instrs)
+        long = self._work(unit) > _LONG_WORK and (self.exclusive or not renewed)
         text = self.native.entry(body, [(specs[v], v in self.scalars) for v in unit.args], len(unit.results) - len(renewed),
-                                 writer.scratch > 0, work > _LONG_WORK)
+                                 writer.scratch > 0, long)
         wide = '"prefer-vector-width"="512"'              # else some processors with AVX-512 get half of it
         text += "\n" + "\n".join(sorted(writer.w.intrinsics)) + f"\nattributes #0 = {{ nounwind noinline {wide} }}\n"
         self.natives[n] = self.native.function("unit", text), writer.scratch

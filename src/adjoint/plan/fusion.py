@@ -17,12 +17,14 @@ from ..primitives.movement import RESHAPE
 from .access import Access, Strides, View, contiguous, counted, finer, indexed, joined, placed, prefixes, rowwise, seen, spread
 from .products import Product, products
 from .program import Instr, Program
+from .scatter import Scatter
 
 TYPES = {**NAMES, **HALVES}
 _SHORT = frozenset(HALVES.values())                     # stored so, computed in f32 and rounded once
 REDUCTIONS = {"sum": "add", "mean": "mean", "max": "max", "min": "min"}
 CONSTANTS = frozenset({"literal", "full"})
 _PARTS = 32                                              # inputs that are put into one result
+_CHAIN = 1 << 31                                         # elements that are added by indices
 _LOOK_BACK = 24                                          # stages that an operation may join
 
 
@@ -72,7 +74,7 @@ class Unit:
 
     args     values that come from outside
     results  values that others need
-    stages   in order: Loop with shape (), Nest, or Product
+    stages   in order: Loop with shape (), Nest, Product or Scatter
     made     value -> number of the stage that makes it
     lies     value that is nothing but a part of another -> where in it
     zeroed   value made of such parts that do not fill it -> the stage before which it is set to zero
@@ -135,7 +137,7 @@ def lower(s: Functions, op: Op, args: list[Expr], out: str) -> Expr:
 
 
 def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
-    """constant, ramp, view, reduction, point, gather, parts or step."""
+    """constant, ramp, view, reduction, point, gather, scatter, parts or step."""
     prim = instr.op.prim
     if len(instr.outs) != 1 or prim.kernel is not prim.lowered:
         return "step"
@@ -152,12 +154,15 @@ def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
             return "step"
         types.append(t)
     if prim.ramp:
-        return "ramp" if out.size > 1 else "step"
+        return "ramp" if out.size > 1 else "constant"
     if prim.view is not None and len(types) == 1:
         return "view"
     if prim.gathers is not None:
         found = out.size > 1 and prim.gathers(*[specs[a] for a in instr.args], **instr.op.params)
         return "gather" if found and all(t[0] in "iu" for t in types[1:]) else "step"
+    if prim.scatters is not None and len(types) > 1:
+        fits = out.size > 1 and types[0] != "b" and specs[instr.args[0]].size < _CHAIN and all(t[0] in "iu" for t in types[1:])
+        return "scatter" if fits else "step"
     if prim.view is not None:
         return "step"
     if prim.places is not None:
@@ -191,7 +196,7 @@ def fuse(program: Program) -> Fused:
     constants: dict[int, Any] = {}
     wanted_by_fused: set[int] = set()
     for item, kind in zip(items, kinds):
-        if kind in ("point", "reduction", "gather", "product", "parts"):
+        if kind in ("point", "reduction", "gather", "scatter", "product", "parts"):
             wanted_by_fused.update(item.args)
     for n in range(len(kinds) - 1, -1, -1):              # a view that only steps look at is a step, an operand a copy
         if kinds[n] == "view":
@@ -219,7 +224,7 @@ def fuse(program: Program) -> Fused:
         if kind == "gone":
             continue
         if kind == "constant":
-            constants[item.outs[0]] = item.op.params["value"]
+            constants[item.outs[0]] = item.op.params.get("value", 0)
             continue
         if kind == "ramp":
             if item.outs[0] in in_memory:
@@ -305,6 +310,8 @@ class _Arranger:
             if isinstance(item, Product):
                 unit.made[item.out] = len(unit.stages)
                 unit.stages.append(item)
+            elif item.op.prim.scatters is not None and len(item.args) > 1:
+                self._scatter(item)
             elif item.op.prim.places is not None:
                 self._parts(item)
             elif item.op.prim.view is None or len(item.args) != 1 or not self._view(item):
@@ -403,14 +410,29 @@ class _Arranger:
 
     def _gather(self, instr: Instr, space: Shape) -> Reads:
         """What an operation reads that takes elements of an array by indices."""
-        specs, (given, *rest), out = self.specs, instr.args, instr.outs[0]
-        entries = instr.op.prim.gathers(*[specs[a] for a in instr.args], **instr.op.params)  # type: ignore[misc]
-        by = {entry.argument: entry.axes for entry in entries if entry.__class__ is By}
-        reads: Reads = [((a, out), self._access(a, space, by[k])) for k, a in enumerate(rest, 1) if a not in self.constants]
-        whole = self._access(given, specs[given].shape)
-        found = indexed(entries, whole.shape, whole.strides, whole.offset, space, instr.args)
-        known = {key[0]: access for key, access in reads if access.base in self.ramps}
-        return [((given, out), counted(Access(whole.base, space, *found), known)), *reads]
+        given, out = instr.args[0], instr.outs[0]
+        entries = instr.op.prim.gathers(*[self.specs[a] for a in instr.args], **instr.op.params)  # type: ignore[misc]
+        whole, by = self._indexed(instr, entries, self._access(given, self.specs[given].shape), space)
+        return [((given, out), whole), *[((a, out), access) for a, access in by.items()]]
+
+    def _scatter(self, instr: Instr) -> None:
+        unit, specs, given, out = self.unit, self.specs, instr.args[0], instr.outs[0]
+        entries = instr.op.prim.scatters(*[specs[a] for a in instr.args], **instr.op.params)  # type: ignore[misc]
+        shape, part = specs[out].shape, specs[given].shape
+        target, by = self._indexed(instr, entries, Access(out, shape, contiguous(shape), 0), part)
+        known = self.constants
+        source = known[given] if given in known else self._access(given, part)
+        unit.made[out] = len(unit.stages)
+        unit.stages.append(Scatter(instr, source, target, {
+            t.given: by[t.given] if t.given in by else known[t.given] for t in target.terms}))
+        self.whole.add(out)
+
+    def _indexed(self, instr: Instr, entries: Any, whole: Access, part: Shape) -> tuple[Access, dict[int, Access]]:
+        """Where the elements of a part of an array stand, and how the indices are read that say so."""
+        axes = {entry.argument: entry.axes for entry in entries if entry.__class__ is By}
+        by = {a: self._access(a, part, axes[k]) for k, a in enumerate(instr.args) if k in axes and a not in self.constants}
+        found = indexed(entries, whole.shape, whole.strides, whole.offset, part, instr.args)
+        return counted(Access(whole.base, part, *found), {a: x for a, x in by.items() if x.base in self.ramps}), by
 
     def _place_number(self, instr: Instr) -> None:
         """Put an operation on single numbers into straight-line code."""

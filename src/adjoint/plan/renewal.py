@@ -64,7 +64,8 @@ def _in_place(stage: Any, specs: dict[int, Spec], a: int, out: int) -> bool:
         return False
     for loop in stage.loops:
         for access in loop.reads.values():
-            if access.base == a and (loop is not own or access.offset or own.along(access) != contiguous(own.shape)):
+            apart = access.offset or access.terms or own.along(access) != contiguous(own.shape)
+            if access.base == a and (loop is not own or apart):
                 return False
     return True
 

@@ -210,6 +210,26 @@ IOTA = Primitive(
     doc="The integers 0 .. n-1 along one axis.")
 
 
+PLACES = _dtypes.int32                                  # of what is counted along one axis: vectors hold more of these
+
+
+def _place_kernel(x: Any, n: int) -> Any:
+    if x.size and not (-n <= x.min() and x.max() < n):
+        raise IndexingError(f"scatter: index {x[(x < -n) | (x >= n)][0]} is outside an axis of {n}")
+    return np.where(x < 0, x + n, x).astype(PLACES.np)
+
+
+PLACE = Primitive(
+    "place", lambda x, n: spec(x.shape, PLACES), _place_kernel, elementwise=True, lower=lambda s, x, n: s.place(x, n).to("i32"),
+    cases=(lambda rng: ((np.array([-1, 0, 2]),), {"n": 3}),), oracle=lambda x, n: np.where(x < 0, x + n, x),
+    doc="Indices as numbers from 0 on, checked.")
+
+
+def place(t: Any, n: int) -> Any:
+    """Indices of an axis of ``n`` as numbers from 0 on, checked."""
+    return record(PLACE.op(n=n), t)
+
+
 def batched_key(key: Key, idx: list[Any], rank: int, size: int, data: bool, some: bool) -> tuple[Key, list[Any]]:
     """The key (and index tensors) for a batch axis in front of the data and, with ``some``, of index tensors."""
     if not data:

@@ -413,11 +413,14 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
 
 def _spread_kernel(x: Any, idx: Any, axis: int, size: int) -> Any:
     shape = (*x.shape[:axis], size, *x.shape[axis + 1:])
+    if idx.size and not (-size <= idx.min() and idx.max() < size):
+        raise IndexingError(f"scatter: index {idx[(idx < -size) | (idx >= size)][0]} is outside an axis of {size}")
+    idx = np.where(idx < 0, idx + size, idx)
     grid = list(np.ogrid[tuple(slice(n) for n in idx.shape)])
     grid[axis] = idx
-    if x.dtype.kind == "f" and x.size:                   # counting with weights adds up in float64, and faster
+    if x.dtype.kind in "fV" and x.size:                  # counting with weights adds up in float64, and faster
         flat = np.ravel_multi_index(np.broadcast_arrays(*grid), shape).ravel()
-        return np.bincount(flat, x.ravel(), math.prod(shape)).reshape(shape).astype(x.dtype)
+        return np.bincount(flat, x.ravel().astype(np.float64), math.prod(shape)).reshape(shape).astype(x.dtype)
     out = np.zeros(shape, x.dtype)
     np.add.at(out, tuple(grid), x)
     return out

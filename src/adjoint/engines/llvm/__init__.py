@@ -54,7 +54,7 @@ def build(program: Program, dying: Sequence[tuple[int, int]] = ()) -> Run:
         config.note = f"The compiled engine is not available, everything runs through NumPy: {error}"
         return numpy_engine.build(program)
     try:
-        fused = fuse(for_loops(program) if any(i.op.prim.expand is not None for i in program.instrs) else program)
+        fused = fuse(for_loops(program) if any(i.op.prim.expand or i.op.prim.scatters for i in program.instrs) else program)
         if not any(part.__class__ is Unit for part in fused.parts):
             return numpy_engine.build(program)
         return _Plan(native, fused, program, _packed(fused), dying=dying).run

@@ -129,8 +129,8 @@ class NestWriter:
                 further = s.const(0, "i64")
                 for place, stride in places:
                     further = further + place * stride
-                args = (further,) if places else ()
-                found[key] = s.make("read" if places else "input", type, args, len(piece.leaves) - 1)
+                reads = key is not base and places
+                found[key] = s.make("read" if reads else "input", type, (further,) if reads else (), len(piece.leaves) - 1)
             return found[key]
 
         for instr in loop.instrs:

@@ -27,6 +27,7 @@ from ..._errors import AdjointError
 from ..._graph import Spec
 from ..._version import __version__
 from . import cache, halves, recorder, threads
+from .text import SCALAR
 
 _METH_FASTCALL = 0x0080
 _KNOWN = 1024                                            # functions that are remembered when no plan uses them
@@ -34,7 +35,7 @@ _SHELF = 64                                              # units that are freed 
 _LONGEST = 1_000_000                                     # characters that are compiled with care: some seconds
 _MOST = 512                                              # arrays, likewise: what LLVM does grows with their square
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")         # such code is of no use to another process
-_RECIPE = "passes 3, code 2, loops vectorised and interleaved"
+_RECIPE = "passes 3 where loops are not written in vectors, code 2"
 _GLUE = "attributes #1 = { nounwind noinline optnone }"   # of functions that do little but call others
 
 
@@ -161,10 +162,13 @@ class Compiler:
         options.slp_vectorization = False
         options.loop_unrolling = False                   # takes a quarter of the time and gives none back
         builder = llvm.create_pass_builder(machine, options)
-        if quick:
+        if quick or SCALAR not in text:                  # what is written in vectors needs little more
             passes = llvm.create_new_function_pass_manager()
-            passes.add_instruction_combine_pass()
-            passes.add_simplify_cfg_pass()
+            if quick:
+                passes.add_instruction_combine_pass()
+                passes.add_simplify_cfg_pass()
+            else:
+                passes.add_sroa_pass()
             for function in module.functions:
                 if not function.is_declaration:
                     passes.run(function, builder)

@@ -16,6 +16,7 @@ TYPE = {"b": "i1", "f16": "half", "bf16": "i16", "f32": "float", "f64": "double"
 MEMORY = {**TYPE, "b": "i8"}
 SIZE = {t: max(1, n // 8) for t, n in BITS.items()}
 
+SCALAR = "; one by one"                                  # marks a loop that the compiler may write in vectors
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _INTRINSIC = {"sqrt": "sqrt", "floor": "floor", "rint": "rint", "trunc": "trunc", "abs": "fabs", "copysign": "copysign",
               "fma": "fma"}
@@ -193,4 +194,4 @@ class Writer:
         return self.set(f"trunc {i32} {short} to {i16}")
 
 
-__all__ = ["MEMORY", "SIZE", "TYPE", "Writer", "number"]
+__all__ = ["MEMORY", "SCALAR", "SIZE", "TYPE", "Writer", "number"]

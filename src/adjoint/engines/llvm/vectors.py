@@ -13,7 +13,8 @@ from .straight import refuse
 from .text import MEMORY, SIZE, TYPE, number
 
 if TYPE_CHECKING:
-    from .loops import NestWriter, Path, Reduction, _Piece
+    from .loops import NestWriter, _Piece
+    from .reductions import Path, Reduction
 
 _MOSTLY = 4                                              # so many operations on 4 bytes for each on 8: vectors of the former
 _SHORT, _BRIEF = 8, 24                                   # operations up to which a sum is added up in four or two parts

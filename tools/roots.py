@@ -24,14 +24,13 @@ FUNCTIONS = {
     "silu": lambda x: x * sigmoid(x),
     "mish": lambda x: x * mp.tanh(mp.log(1 + mp.exp(x))),
     "gelu_tanh": lambda x: x * sigmoid(mp.sqrt(8 / mp.pi) * (x + mp.mpf("0.044715") * x ** 3)),
-    "gelu": lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2,
 }
 ROOTS = {                                                # function, order of the derivative -> near its roots
     ("silu", 1): ("-1.2785",), ("silu", 2): ("2.3994", "-2.3994"), ("mish", 1): ("-1.1924",), ("mish", 2): ("-2.2563", "1.4906"),
     ("lgamma", 0): ("-2.457", "-2.7477", "-3.1436", "-3.9553", "-4.0394", "-4.9916", "-5.0082"),
     ("digamma", 0): ("-0.504", "-1.5735", "-2.6107", "-3.6353", "-4.6532", "-5.6672"),
     ("digamma", 2): ("-0.4893", "-1.5", "-2.5", "-3.5", "-4.5"),
-    ("gelu", 1): ("-0.7518",), ("gelu_tanh", 1): ("-0.7525",),
+    ("gelu_tanh", 1): ("-0.7525",),
 }
 
 

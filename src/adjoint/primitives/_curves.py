@@ -149,10 +149,31 @@ def tensor(x: Any) -> Any:
 
 def horner(c: Coefficients, x: Any) -> Any:
     """The polynomial with coefficients ``c`` (constant first) at ``x``."""
-    r: Any = c[-1]
-    for a in c[-2::-1]:
-        r = r * x + a
+    if len(c) == 1:
+        return c[0]
+    r: Any = c[-1] * x
+    r += c[-2]
+    for a in c[-3::-1]:
+        r *= x
+        r += a
     return r
+
+
+def half_line(c: Coefficients, k: float, x: Any) -> Any:
+    """The polynomial in (x - k) / (x + k), which goes from -1 to 1 as x from 0 to infinity."""
+    x = np.minimum(x, 1e300)
+    return horner(c, (x - k) / (x + k))
+
+
+def decayed(y: Any, x: Any, k: float, power: int) -> Any:
+    """y / (x + k)**power for x >= 0, without the error of the sum."""
+    s = x + k
+    if power > 1:
+        _, lost = two_sum(np.minimum(x, 1e20), k)
+        y = y - y * (power * lost / s)
+    for _ in range(power):
+        y = y / s
+    return y
 
 
 def derive(c: Coefficients) -> Coefficients:

@@ -14,6 +14,7 @@ from ._curves import (
     curve,
     gauss_polynomial,
     gaussian,
+    half_line,
     horner,
     jet_power,
     jet_sigmoid,
@@ -26,9 +27,10 @@ from ._curves import (
     two_sum,
     wide,
 )
+from ._fits import GELU_ROOT, GELU_SLOPE
 from ._make import elementwise_infer
 from ._twofold import Twofold, exp, repaired
-from .special import normal_cdf, sigmoid_kernel
+from .special import normal_tail, sigmoid_kernel
 
 # ----------------------------------------------------------------------------------------------------- piecewise linear
 
@@ -135,14 +137,14 @@ THRESHOLD = _select("threshold", lambda x, limit, otherwise: ~(x <= limit), "x w
 def _elu_kernel(x: Any, n: int, alpha: float) -> Any:
     low = np.minimum(x, 0.0)
     if n == 0:
-        return np.where(x > 0, x, alpha * np.expm1(low))
+        return np.where(x >= 0, x, alpha * np.expm1(low))
     return np.where(x > 0, 1.0 if n == 1 else 0.0, alpha * np.exp(low))
 
 
 def _celu_kernel(x: Any, n: int, alpha: float) -> Any:
     low = np.minimum(x, 0.0) / alpha
     if n == 0:
-        return np.where(x > 0, x, alpha * np.expm1(low))
+        return np.where(x >= 0, x, alpha * np.expm1(low))
     return np.where(x > 0, 1.0 if n == 1 else 0.0, alpha ** (1 - n) * np.exp(low))
 
 
@@ -161,7 +163,7 @@ CELU = curve("celu", _celu_kernel, params={"alpha": 2.0}, lower=lambda s, x, n, 
 def _selu_kernel(x: Any, n: int) -> Any:
     low = np.minimum(x, 0.0)
     if n == 0:
-        return np.where(x > 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * np.expm1(low))
+        return np.where(x >= 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * np.expm1(low))
     return np.where(x > 0, SELU_SCALE if n == 1 else 0.0, SELU_SCALE * SELU_ALPHA * np.exp(low))
 
 
@@ -179,19 +181,19 @@ _ROOT_HALF, _DENSITY = sqrt(0.5), 1.0 / sqrt(2.0 * pi)
 
 
 def _gelu_kernel(x: Any, n: int) -> Any:
-    """x Phi(x); Phi from erfcx times an exact Gaussian, so that the left tail has all its digits."""
+    """x Phi(x); the left side as a function of its own times an exact Gaussian, so that it has all its digits."""
     c = np.clip(x, -_CUT, _CUT)
     if n == 2:                                           # 2 - x^2, exact also at its roots
         a = np.abs(c)
         return gaussian(c, 1.0, ((_ROOT_TWO - a) + _ROOT_TWO_LOW) * (_ROOT_TWO + a) * _DENSITY)
     if n > 2:
         return gaussian(c, 1.0, horner(gauss_polynomial(n - 2, (2.0 * _DENSITY, 0.0, -_DENSITY), 1.0), c))
-    low = np.minimum(c, -1.0)
-    scaled = 0.5 * scipy_special().erfcx(-_ROOT_HALF * low)
-    upper = normal_cdf(np.maximum(c, -1.0))
+    a = np.abs(c)
     if n == 0:
-        return np.where(x > -1.0, x * upper, gaussian(low, 1.0, low * scaled))
-    return np.where(x > -1.0, upper + gaussian(c, 1.0, c * _DENSITY), gaussian(low, 1.0, scaled + low * _DENSITY))
+        low = gaussian(a, 1.0, a * normal_tail(a))
+        return np.where(x >= 0, x - low, -low)
+    low = gaussian(a, 1.0, ((a - GELU_ROOT[0]) - GELU_ROOT[1]) * half_line(GELU_SLOPE[0], 3.5, a))
+    return np.where(x > 0, 1.0 - low, low)
 
 
 def _gelu_narrow(x: Any, n: int) -> Any:
@@ -205,10 +207,9 @@ def _gelu_narrow(x: Any, n: int) -> Any:
     return density * horner(gauss_polynomial(n - 2, (2.0, 0.0, -1.0), 1.0), c)
 
 
-gelu_exact = curve("gelu", rooted("gelu", _gelu_kernel), narrow=_gelu_narrow,
+gelu_exact = curve("gelu", _gelu_kernel, narrow=_gelu_narrow,
                    lower=lambda s, x, n: s.gelu(x, order=n), oracle=lambda x: x * scipy_special().ndtr(x),
-                   error=measured("x erfc(-x / sqrt(2)) / 2, left of -1 by erfcx; series at the slope's root (tools/roots.py)",
-                                  float64=(6, 5, 4), why="left of -1 the error of erfcx"),
+                   error=measured("exp(-x^2 / 2) times polynomials in 1 / (|x| + 3.5) (tools/fits.py)"),
                    doc="x Phi(x), Phi the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415.")
 
 _GELU_RATE, _GELU_CUBE = 2.0 * sqrt(2.0 / pi), 0.044715

@@ -12,7 +12,8 @@ from .._errors import DtypeError, complain
 from .._graph import Op, Primitive
 from .._trace import hooks, record
 from ._accuracy import measured
-from ._curves import cotangent_polynomial, curve, horner, rooted, scipy_special, tensor, wide
+from ._curves import cotangent_polynomial, curve, decayed, horner, rooted, scipy_special, tensor, wide
+from ._fits import BESSEL0_FAR, BESSEL0_NEAR, BESSEL1_FAR, BESSEL1_NEAR, BESSEL1_ROOTS
 from ._make import elementwise, elementwise_infer
 from .arithmetic import multiply, negative
 
@@ -466,13 +467,27 @@ def _moment(a: Any, k: int) -> Any:
 
 
 def _bessel_scaled(n: int) -> Any:
-    def kernel(x: Any, order: int) -> Any:
-        """exp(-|x|) I_n: derivatives as moments of one sign; for large |x| the asymptotic series (DLMF 10.40.1)."""
-        a, sign = np.abs(x), np.sign(x)
-        if order == 0:
-            return _bessel(n, x, True)
+    roots = (((0.0, 0.0),) if n else ()) + (BESSEL1_ROOTS if n else ())
+    near_fits, far_fits = ((BESSEL0_NEAR, BESSEL0_FAR), (BESSEL1_NEAR, BESSEL1_FAR))[n]
+
+    def scaled(a: Any, order: int) -> Any:
+        """The derivatives up to the second for a >= 0, from polynomials in a and in 1 / a."""
+        y, is_near = np.empty_like(a), a < 6.0
+        near, far = a[is_near], a[~is_near]
+        part = horner(near_fits[order], near / 3.0 - 1.0)
+        if roots:
+            part = part * ((near - roots[order][0]) - roots[order][1])
+        y[is_near] = decayed(part, near, 2.0, order + 2)
+        part = horner(far_fits[order], 12.0 / far - 1.0) / np.sqrt(far)
+        for _ in range(order):
+            part = part / far
+        y[~is_near] = part
+        return y
+
+    def moments(a: Any, order: int) -> Any:
+        """Derivatives as moments of one sign; for large a the asymptotic series (DLMF 10.40.1)."""
         small = np.minimum(a, 30.0)
-        near = (-1.0) ** order * (_moment(small, order) - (_moment(small, order + 1) if n else 0.0)) * sign ** (order + n)
+        near = (-1.0) ** order * (_moment(small, order) - (_moment(small, order + 1) if n else 0.0))
         far = np.maximum(a, 30.0)
         term, total, power = 1.0, 0.0, 1.0
         for k in range(28):
@@ -482,7 +497,13 @@ def _bessel_scaled(n: int) -> Any:
             total, power = total + slope * term * power, power / far
             term *= -(4.0 * n * n - (2 * k + 1) ** 2) / ((k + 1) * 8.0)
         series = total / (sqrt(2.0 * pi) * np.sqrt(far)) * far ** -order
-        return np.where(a > 30.0, series * sign ** (order + n), near)
+        return np.where(a > 30.0, series, near)
+
+    def kernel(x: Any, order: int) -> Any:
+        y = (scaled if order < 3 else moments)(np.abs(x), order)
+        if n and order == 0:
+            return np.copysign(y, x)
+        return y * np.sign(x) if (order + n) % 2 else y
 
     return kernel
 
@@ -491,13 +512,10 @@ bessel_i0 = curve("bessel_i0", lambda x, n: bessel_derivative(0, x, n), oracle="
                   doc="The modified Bessel function I_0.")
 bessel_i1 = curve("bessel_i1", lambda x, n: bessel_derivative(1, x, n), oracle="scipy.special.i1",
                   doc="The modified Bessel function I_1.")
-bessel_i0e = curve("bessel_i0e", _bessel_scaled(0), domain=((0.5, 3.0),), oracle="scipy.special.i0e",
-                   error=measured("SciPy's; slopes are moments (DLMF 10.32.3), beyond 30 the asymptotic series (DLMF 10.40.1)",
-                                     float64=(8, 10, 20), why="as SciPy's values; close to roots of the slopes"),
+_SCALED_ERROR = measured("polynomials in |x| and in 1 / |x| (tools/fits.py); from order 3 moments (DLMF 10.32.3)")
+bessel_i0e = curve("bessel_i0e", _bessel_scaled(0), domain=((0.5, 3.0),), oracle="scipy.special.i0e", error=_SCALED_ERROR,
                    doc="The scaled Bessel function exp(-|x|) I_0(x); derivative 0 at the kink at 0.")
-bessel_i1e = curve("bessel_i1e", _bessel_scaled(1), domain=((0.5, 3.0),), oracle="scipy.special.i1e",
-                   error=measured("SciPy's; slopes are moments (DLMF 10.32.3), beyond 30 the asymptotic series (DLMF 10.40.1)",
-                                     float64=(8, 10, 20), why="as SciPy's values; close to roots of the slopes"),
+bessel_i1e = curve("bessel_i1e", _bessel_scaled(1), domain=((0.5, 3.0),), oracle="scipy.special.i1e", error=_SCALED_ERROR,
                    doc="The scaled Bessel function exp(-|x|) I_1(x).")
 
 # ----------------------------------------------------------------------------------------------------------------- sinc

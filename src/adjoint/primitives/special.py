@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from .._scalar.coefficients import F64
 from ._accuracy import measured
 from ._curves import (
     curve,
+    decayed,
     gauss_polynomial,
     gaussian,
+    half_line,
     horner,
     inverse_gauss_polynomial,
     logistic_polynomial,
@@ -18,6 +21,7 @@ from ._curves import (
     scipy_special,
     wide,
 )
+from ._fits import ERFCX, ERFINV_FAR, ERFINV_NEAR, HAZARD_SLOPE, TAIL
 from ._make import elementwise
 from .arithmetic import negative
 from .gamma import (
@@ -157,18 +161,25 @@ erf = curve(
     doc="The error function 2 / sqrt(pi) integral of exp(-t^2) from 0 to x.")
 
 
+def _scaled(x: Any, n: int) -> Any:
+    """erfcx of order n <= 2, within 3 units; for x >= 0, in order 2 for x >= -1/4."""
+    shift, start = ((0.5625, 0.0), (0.8125, 0.0), (1.0, 0.25))[n]
+    return decayed(half_line(ERFCX[n], 2.5, x + start if start else x), x, shift, n + 1)
+
+
 def _erfc_kernel(x: Any, n: int) -> Any:
     if n:
         return erf_derivative(x, n, -1.0)
-    far = x > 0.47
-    c = np.where(far, np.minimum(x, _CUT), 1.0)
-    return np.where(far, gaussian(c, 2.0, scipy_special().erfcx(c)), scipy_special().erfc(np.where(far, 0.0, x)))
+    a = np.minimum(np.abs(x), _CUT)
+    tail = gaussian(a, 2.0, _scaled(a, 0))
+    small = np.where(a < 0.47, x, 0.0)
+    return np.where(a < 0.47, 1.0 - small * (1.0 + horner(F64.ERF, small * small)), np.where(x < 0, 2.0 - tail, tail))
 
 
 erfc = curve("erfc", _erfc_kernel, narrow=lambda x, n: -_erf_narrow(x, n) if n else scipy_special().erfc(x),
              lower=lambda s, x, n: (s.erfc(x) if n == 0 else -s.erf_slope(x)) if n < 2 else None,
              oracle="scipy.special.erfc",
-             error=measured("SciPy's erfc, right of 0.47 erfcx times exp(-x^2), the square split exactly"),
+             error=measured("erfcx times exp(-x^2), the square split exactly, a polynomial near 0 (tools/fits.py)"),
              doc="The complement 1 - erf(x), accurate where it is small.")
 
 
@@ -189,16 +200,19 @@ def erfc_ratios(x: Any, n: int) -> list[Any]:
 
 
 def _erfcx_kernel(x: Any, n: int) -> Any:
-    left = np.minimum(x, -1.0)
-    y = np.where(x < -1.0, gaussian(np.maximum(left, -_CUT), -2.0, 2.0) - scipy_special().erfcx(-left),
-                 scipy_special().erfcx(x))
-    if n == 0:
-        return y
-    before, now = y, 2.0 * x * y - 2.0 / _ROOT_PI
-    for k in range(2, n + 1):
+    if n < 3:
+        left = x < (-0.25 if n == 2 else 0.0)
+        y = _scaled(np.where(left, -x, x), n)
+        if not left.any():
+            return y
+        c = np.maximum(np.minimum(x, 0.0), -_CUT)        # there it is 2 exp(x^2) - erfcx(-x)
+        factor = (2.0, 4.0 * c, 4.0 + 8.0 * c * c)[n]
+        return np.where(left, gaussian(c, -2.0, factor) + (y if n == 1 else -y), y)
+    before, now = _erfcx_kernel(x, 1), _erfcx_kernel(x, 2)
+    product: Any = _erfcx_kernel(x, 0)
+    for k in range(3, n + 1):
         before, now = now, 2.0 * (k - 1) * before + 2.0 * x * now
     far = x > 0.75
-    product: Any = y
     c = np.where(far, np.minimum(x, 1e150), 3.0)
     for k, r in enumerate(erfc_ratios(c, n), 1):
         product = (-2.0 * k) * (r * np.where(far, c / x, 1.0)) * product
@@ -206,9 +220,8 @@ def _erfcx_kernel(x: Any, n: int) -> Any:
 
 
 erfcx = curve("erfcx", _erfcx_kernel, oracle="scipy.special.erfcx",
-              error=measured("SciPy's erfcx; slopes: repeated integrals of erfc (Abramowitz and Stegun 7.2.5)",
-                               float64=(6, 6, 16),
-                               why="left of 0.75 the recurrence cancels"),
+              error=measured("polynomials in (x - 2.5) / (x + 2.5) (tools/fits.py); from order 3 repeated integrals of erfc "
+                             "(Abramowitz and Stegun 7.2.5)"),
               doc="The scaled complement exp(x^2) erfc(x); its derivatives are repeated integrals of erfc.")
 
 
@@ -217,18 +230,23 @@ def _inverse(y: Any, first: Any, n: int, rate: float) -> Any:
 
 
 def _erfinv_kernel(x: Any, n: int) -> Any:
-    special = scipy_special()
-    y = np.copysign(special.erfinv(x), x)
-    if n == 0:
-        return y
     a = np.abs(x)
-    first = 0.5 * _ROOT_PI * np.where(a < 0.5, np.exp(y * y), special.erfcx(np.abs(y)) / (1.0 - a))
-    return _inverse(y, np.where(a < 1, first, np.where(a == 1, np.inf, np.nan)), n, 2.0)
+    if n == 0 or n > 2:
+        y = np.copysign(scipy_special().erfinv(x), x)
+        return _inverse(y, _erfinv_kernel(x, 1), n, 2.0) if n else y
+    near = np.minimum(a, 0.5)
+    q = np.clip(1.0 - a, 0.0, 0.5)
+    v = 1.0 / (1.0 + np.sqrt(-np.log(q)))
+    far = horner(ERFINV_FAR[n - 1], 5.0 * v - 1.75)
+    if n == 1:
+        y = np.where(a < 0.5, horner(ERFINV_NEAR[0], near * near), far * v / q)
+    else:
+        y = np.where(a < 0.5, x * horner(ERFINV_NEAR[1], near * near), np.copysign(far / q / q, x))
+    return np.where(a < 1, y, np.where(a == 1, np.inf if n == 1 else np.copysign(np.inf, x), np.nan))
 
 
 erfinv = curve("erfinv", _erfinv_kernel, domain=((-0.9, 0.9),), oracle="scipy.special.erfinv",
-               error=measured("SciPy's erfinv; slopes from the value",
-                                float64=(4, 4, 8), why="f'' doubles the error of the value"),
+               error=measured("SciPy's erfinv; slopes: polynomials in x^2 or 1 / (1 + sqrt(-log(1 - |x|))) (tools/fits.py)"),
                doc="The inverse of erf on (-1, 1); infinite at the ends, NaN beyond.")
 
 
@@ -251,13 +269,16 @@ _ROOT_HALF = sqrt(0.5)
 _DENSITY = 1.0 / sqrt(2.0 * pi)
 
 
+def normal_tail(a: Any) -> Any:
+    """Phi(-a) exp(a^2 / 2) for a >= 0, within 2 units."""
+    return half_line(TAIL[0], 3.5, a) / (a + 0.796875)
+
+
 def normal_cdf(x: Any) -> Any:
-    """Phi(x); below -1 as erfcx times an accurate Gaussian."""
-    far = x < -1.0
-    c = np.where(far, np.maximum(x, -_CUT), -1.0)
-    near = np.where(far, 0.0, x)
-    return np.where(far, gaussian(c, 1.0, 0.5 * scipy_special().erfcx(-_ROOT_HALF * c)),
-                    0.5 * scipy_special().erfc(-_ROOT_HALF * near))
+    """Phi(x), as the tail times an accurate Gaussian."""
+    a = np.minimum(np.abs(x), _CUT)
+    w = gaussian(a, 1.0, normal_tail(a))
+    return np.where(x > 0, 1.0 - w, w)
 
 
 def normal_derivative(x: Any, n: int) -> Any:
@@ -268,7 +289,7 @@ def normal_derivative(x: Any, n: int) -> Any:
 
 ndtr = curve("ndtr", lambda x, n: normal_derivative(x, n) if n else normal_cdf(x), lower=lambda s, x, n: s.ndtr(x, n),
              oracle="scipy.special.ndtr",
-             error=measured("SciPy's erfc and erfcx"),
+             error=measured("Phi(-|x|) exp(x^2 / 2), a polynomial (tools/fits.py), times exp(-x^2 / 2)"),
              doc="The normal distribution function Phi(x) = erfc(-x / sqrt(2)) / 2.")
 
 
@@ -288,23 +309,18 @@ ndtri = curve("ndtri", _ndtri_kernel, domain=((0.05, 0.95),), oracle="scipy.spec
 
 def _hazard_kernel(x: Any) -> Any:
     """phi(x) / Phi(x), the derivative of log Phi."""
-    low = np.minimum(x, 0.0)
-    return np.where(x > 0, normal_derivative(x, 1) / normal_cdf(np.maximum(x, 0.0)),
-                    sqrt(2.0 / pi) / scipy_special().erfcx(-_ROOT_HALF * low))
+    return np.where(x > 0, normal_derivative(x, 1) / normal_cdf(x), _DENSITY / normal_tail(-np.minimum(x, 0.0)))
 
 
 def _hazard_slope_kernel(x: Any, h: Any) -> Any:
-    """-h (x + h), the derivative of h = phi / Phi; in the left tail x + h is sqrt(2) i erfc / erfc."""
-    far = x < -1.0
-    z = np.where(far, np.minimum(-_ROOT_HALF * x, 1e150), 3.0)
-    return np.where(far, -sqrt(2.0) * h * erfc_ratios(z, 1)[0], np.where(h > 0, -h * (np.minimum(x, 1e150) + h), -h))
+    """-h (x + h), the derivative of h = phi / Phi; left of 0.7, where that cancels, a function of its own."""
+    return np.where(x > 0.7, -h * (np.minimum(x, 1e150) + h), half_line(HAZARD_SLOPE[0], 2.5, 1.0 - np.minimum(x, 0.7)))
 
 
 def _log_ndtr_kernel(x: Any, n: int) -> Any:
     if n == 0:
         low = np.minimum(x, -1.0)
-        return np.where(x > -1.0, np.log1p(-normal_cdf(-np.maximum(x, -1.0))),
-                        np.log(0.5 * scipy_special().erfcx(-_ROOT_HALF * low)) - 0.5 * low * low)
+        return np.where(x > -1.0, np.log1p(-normal_cdf(-np.maximum(x, -1.0))), np.log(normal_tail(-low)) - 0.5 * low * low)
     h = _hazard_kernel(x)
     if n == 1:
         return h
@@ -317,6 +333,5 @@ def _log_ndtr_kernel(x: Any, n: int) -> Any:
 
 
 log_ndtr = curve("log_ndtr", _log_ndtr_kernel, oracle="scipy.special.log_ndtr",
-                 error=measured("log1p and SciPy's erfcx; slopes from phi / Phi", float64=(5, 6, 17),
-                                why="h (x + h) cancels between -1 and 0"),
+                 error=measured("log1p and log of Phi; slopes from phi / Phi, left of 0.7 a polynomial (tools/fits.py)"),
                  doc="The logarithm of the normal distribution function, log Phi(x).")

@@ -1,0 +1,227 @@
+"""Makes src/adjoint/primitives/_fits.py: minimax polynomials of the error, Bessel and gamma functions and their slopes.
+
+    python tools/fits.py [NAME ...]    prints each polynomial's error; writes the file (of the others it keeps what it has)
+
+Each function, and each derivative on its own, is divided by a simple factor that has its roots and its decay, so that what is
+left is nearly constant and nothing cancels. A half line is mapped to [-1, 1] by y = (x - K) / (x + K). The fits are those of
+minimax.py.
+"""
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Callable
+from functools import lru_cache, partial
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any
+
+from minimax import mp, polynomial, rounded
+
+Function = Callable[[Any], Any]
+TARGET = Path(__file__).parent.parent / "src" / "adjoint" / "primitives" / "_fits.py"
+NEXT_TO = mp.mpf(10) ** -9                               # where functions of a half line are not asked for their limits
+
+# --------------------------------------------------------------------------------------------------- the error functions
+
+ROOT_PI = mp.sqrt(mp.pi)
+DENSITY = 1 / mp.sqrt(2 * mp.pi)
+
+
+def erfcx(x: Any) -> tuple[Any, Any, Any]:
+    y = mp.exp(x * x) * mp.erfc(x)
+    slope = 2 * x * y - 2 / ROOT_PI
+    return y, slope, 2 * y + 2 * x * slope
+
+
+def tail(a: Any) -> Any:
+    """Phi(-a) / exp(-a**2 / 2)."""
+    return erfcx(a / mp.sqrt(2))[0] / 2
+
+
+def gelu_slope(a: Any) -> Any:
+    """The slope of gelu at -a, over exp(-a**2 / 2)."""
+    return tail(a) - a * DENSITY
+
+
+def hazard_slope(a: Any) -> Any:
+    """(phi / Phi)' at -a."""
+    h = DENSITY / tail(a)                                # for a < 0 too
+    return -h * (h - a)
+
+
+def erfinv(z: Any, order: int) -> Any:
+    y = mp.erfinv(mp.sqrt(z))
+    slope = ROOT_PI / 2 * mp.exp(y * y)
+    return slope if order == 1 else 2 * y * slope ** 2 / mp.sqrt(z)
+
+
+@lru_cache(4096)
+def quantile(r: Any) -> Any:
+    """y with erfc(y) = exp(-r**2)."""
+    y = mp.sqrt(max(r * r - mp.log(r + 1) - mp.mpf("0.3"), mp.mpf("0.2")))
+    for _ in range(60):
+        e = mp.erfc(y)
+        step = (mp.log(e) + r * r) * erfcx(y)[0] * ROOT_PI / 2
+        y += step
+        if abs(step) < mp.mpf(10) ** -60:
+            break
+    return y
+
+
+# ------------------------------------------------------------------------------------------------------------- Bessel
+
+
+@lru_cache(4096)
+def bessel(n: int, a: Any) -> tuple[Any, Any, Any]:
+    """exp(-a) I_n(a) and its derivatives, n = 0 or 1."""
+    zero, one = [mp.exp(-a) * mp.besseli(k, a) for k in (0, 1)] if a < 1000 else [far_bessel(k, a) for k in (0, 1)]
+    bent = zero - one / a                                # I_1'
+    if n == 0:
+        return zero, one - zero, zero - one + bent - one
+    slope = bent - one
+    return one, slope, (one - zero) - (slope / a - one / a ** 2) - slope
+
+
+def far_bessel(n: int, a: Any) -> Any:
+    term, total = mp.mpf(1), mp.mpf(0)
+    for k in range(1, 1000):
+        total += term
+        term *= -(4 * n * n - (2 * k - 1) ** 2) / (8 * k * a)
+        if abs(term) < mp.mpf(2) ** -320:
+            break
+    return total / mp.sqrt(2 * mp.pi * a)
+
+
+def bessel_near(n: int, order: int, y: Any) -> Any:
+    """In y = a / 3 - 1, over the factor that has the root."""
+    a = 3 * (1 + y)
+    return bessel(n, a)[order] / (1 if n == 0 else a if order == 0 else a - bessel_root(order)) * (a + 2) ** (order + 2)
+
+
+def bessel_far(n: int, order: int, y: Any) -> Any:
+    a = 12 / (1 + y)
+    return bessel(n, a)[order] * mp.sqrt(a) ** (2 * order + 1)
+
+
+@lru_cache(2)
+def bessel_root(order: int) -> Any:
+    return mp.findroot(lambda a: bessel(1, a)[order], (None, 1.545, 2.781)[order], tol=mp.mpf(10) ** -150)
+
+
+# -------------------------------------------------------------------------------------------------------------- gamma
+
+
+def reflected(n: int, z: Any) -> Any:
+    """d^n/de^n of pi cot(pi e), z = e**2, without pole, sign and, for even n, the root at 1/2."""
+    e = mp.sqrt(z)
+    s, c = mp.sin(mp.pi * e), mp.cos(mp.pi * e)
+    over = (1 - 2 * e) * (1 + 2 * e)
+    if n == 1:
+        return (mp.pi * e / s) ** 2
+    return (mp.pi * e / s) ** (n + 1) * c / over
+
+
+def trigamma(n: int, x: Any) -> Any:
+    """psi^(n)(1 + x)."""
+    return mp.psi(n, 1 + x)
+
+
+# -------------------------------------------------------------------------------------------------------------- fitting
+
+
+def half_line(k: str, f: Function) -> tuple[Function, Any, Any]:
+    """f on [0, inf) in y = (x - k) / (x + k), with its interval."""
+    width = mp.mpf(k)
+    return lambda y: f(width * (1 + y) / (1 - y)), mp.mpf(-1), 1 - NEXT_TO
+
+
+def over(k: str, power: int, f: Function) -> Function:
+    """f(x) (x + k)**power."""
+    shift = mp.mpf(k)
+    return lambda x: f(x) * (x + shift) ** power
+
+
+def rows() -> list[tuple[str, Function, Any, Any, int, str]]:
+    """Name, function, interval, degree, meaning. A name occurs once for each order of derivative."""
+    out: list[tuple[str, Function, Any, Any, int, str]] = []
+
+    def put(name: str, fit: tuple[Function, Any, Any], degree: int, note: str) -> None:
+        out.append((name, *fit, degree, note))
+
+    put("TAIL", half_line("3.5", over("0.796875", 1, tail)), 25, "Phi(-a) exp(a**2 / 2) (a + 0.796875), K = 3.5")
+    put("GELU_SLOPE", half_line("3.5", lambda a: gelu_slope(a) / (a - GELU_ROOT)), 23,
+        "gelu'(-a) exp(a**2 / 2) / (a - its root), K = 3.5")
+    for n, (k, start, degree) in enumerate((("0.5625", "0", 25), ("0.8125", "0", 28), ("1", "0.25", 31))):
+        f, low, high = half_line("2.5", lambda u, n=n, k=k, start=start: over(  # type: ignore[misc]
+            k, n + 1, lambda x: erfcx(x)[n])(u - mp.mpf(start)))
+        put("ERFCX", (f, low, high), degree, f"erfcx of order {n}, times (x + {k})**{n + 1}, of x + {start}, K = 2.5")
+    put("HAZARD_SLOPE", half_line("2.5", lambda u: hazard_slope(u - 1)), 37, "(phi / Phi)'(1 - x), K = 2.5")
+    for n, degree in ((1, 14), (2, 15)):
+        put("ERFINV_NEAR", (partial(erfinv, order=n), mp.mpf(10) ** -14, mp.mpf("0.2501")), degree,
+            f"erfinv of order {n}{', over x' if n == 2 else ''}, in x**2 < 1/4")
+    low, high = 5 / (mp.mpf("6.08") + 1) - mp.mpf("1.75"), 5 / (mp.sqrt(mp.log(2)) * mp.mpf("0.999") + 1) - mp.mpf("1.75")
+    for n, degree in ((1, 24), (2, 26)):
+        def far(w: Any, n: int = n) -> Any:
+            v = (w + mp.mpf("1.75")) / 5
+            y = quantile(1 / v - 1)
+            return (2 * y if n == 2 else 1) * (ROOT_PI / 2 * erfcx(y)[0]) ** n / (1 if n == 2 else v)
+
+        put("ERFINV_FAR", (far, low, high), degree,
+            f"erfinv of order {n} times {'q**2' if n == 2 else 'q / v'}, in 5 v - 1.75, v = 1 / (1 + sqrt(-log q)), "
+            "q = 1 - x < 1/2")
+    for n in (0, 1):
+        for order, degree in enumerate(((26, 27, 28), (25, 27, 28))[n]):
+            put(f"BESSEL{n}_NEAR", (partial(bessel_near, n, order), -1 + mp.mpf(10) ** -12, mp.mpf(1)), degree,
+                f"exp(-a) I_{n}(a) of order {order}{', over its root,' if n else ''} times (a + 2)**{order + 2}, in a / 3 - 1 "
+                "for a < 6")
+        for order, degree in enumerate((29, 35, 40)):
+            put(f"BESSEL{n}_FAR", (partial(bessel_far, n, order), -1 + mp.mpf(10) ** -6, mp.mpf(1)), degree,
+                f"exp(-a) I_{n}(a) of order {order} times a**{order}.5, in 12 / a - 1 for a > 6")
+    for n, degree in enumerate((15, 16, 17)):
+        put("POLES", (partial(reflected, n), mp.mpf(10) ** -12, mp.mpf("0.25") - mp.mpf(10) ** -12), degree,
+            f"(-1)**{n} d**{n} of pi cot(pi e), times e**{n + 1} / {n}!{', over 1 - 4 e**2' if n != 1 else ''}, in e**2")
+    for n, (k, degree) in enumerate((("0.609375", 26), ("0.640625", 28)), 1):
+        put("POLYGAMMA", half_line("2", over(k, n, partial(trigamma, n))), degree,
+            f"psi^({n})(1 + x) (x + {k})**{n}, K = 2")
+    return out
+
+
+GELU_ROOT = mp.findroot(gelu_slope, 0.7518, tol=mp.mpf(10) ** -150)
+
+
+def fit(index: int) -> tuple[float, ...]:
+    name, f, low, high, degree, note = rows()[index]
+    f = lru_cache(8192)(f)
+    c, error = polynomial(f, low, high, degree, lambda y: 1 / abs(f(y)), "F64")
+    print(f"{name:13} degree {degree:2}  relative error {mp.nstr(error, 3):9} {note}", flush=True)
+    return tuple(float(v) for v in c)
+
+
+def main(names: list[str]) -> None:
+    kept = runpy.run_path(str(TARGET)) if names and TARGET.exists() else {}
+    table = rows()
+    wanted = [k for k, row in enumerate(table) if not names or row[0] in names or row[0] not in kept]
+    with Pool() as pool:
+        made = dict(zip(wanted, pool.map(fit, wanted, chunksize=1)))
+    lines = ['"""Coefficients of polynomials, the constant first: written by tools/fits.py, which says what they are."""', ""]
+    done: dict[str, list[tuple[tuple[float, ...], str]]] = {}
+    for k, (name, *_, note) in enumerate(table):
+        have = done.setdefault(name, [])
+        have.append((made[k] if k in made else kept[name][len(have)], note))
+    for name, orders in done.items():
+        lines.append(f"{name} = (")
+        for c, note in orders:
+            lines += [f"    # {note}", "    ("]
+            lines += ["        " + ", ".join(repr(v) for v in c[i:i + 4]) + "," for i in range(0, len(c), 4)]
+            lines.append("    ),")
+        lines.append(")")
+    for name, root in (("GELU_ROOT", GELU_ROOT), ("BESSEL1_ROOTS", None)):
+        pairs = [root] if root is not None else [bessel_root(1), bessel_root(2)]
+        split = [(float(rounded(r, "F64")), float(r - rounded(r, "F64"))) for r in pairs]
+        lines.append(f"{name} = {split[0] if root is not None else tuple(split)!r}")
+    TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -88,6 +88,8 @@ class Primitive:
     gathers    (*specs, **params) -> where each element of the result stands in the first argument: for each axis of that a
                number, an Along or a By; None where it is no such thing
     scatters   the same the other way round: where each element of the first argument is added in zeros
+    scan       (scalar, state, *xs, **params) -> (state, expression): what an element along ``axis`` (from its end with
+               ``reverse``) does to a tuple of expressions, and the result there; the state is None before the first
     ramp       whether its elements are 0, 1, 2, ... in memory order: a loop counts them
     batch      (args, axes, **params) -> (result, axis): the rule for vmap; elementwise primitives need none
     domain     for tests: one (low, high) an input
@@ -99,7 +101,7 @@ class Primitive:
     __slots__ = (
         "_ops", "batch", "cases", "doc", "domain", "elementwise", "error", "expand", "gathers", "infer", "joint",
         "jvp", "kernel", "linear", "lower", "lowered", "module", "name", "oracle", "partials", "places", "product",
-        "pure", "ramp", "scatters", "view", "vjp",
+        "pure", "ramp", "scan", "scatters", "view", "vjp",
     )
 
     def __init__(
@@ -120,6 +122,7 @@ class Primitive:
         product: Callable[..., Any] | None = None,
         gathers: Callable[..., Any] | None = None,
         scatters: Callable[..., Any] | None = None,
+        scan: Callable[..., Any] | None = None,
         ramp: bool = False,
         batch: Callable[..., Any] | None = None,
         elementwise: bool = False,
@@ -136,7 +139,7 @@ class Primitive:
         self.partials, self.vjp, self.jvp, self.linear, self.joint = partials, vjp, jvp, linear, joint
         self.lower, self.expand, self.product = lower, expand, product
         self.view, self.places = view, places
-        self.gathers, self.scatters, self.ramp = gathers, scatters, ramp
+        self.gathers, self.scatters, self.scan, self.ramp = gathers, scatters, scan, ramp
         self.batch, self.elementwise, self.pure = batch, elementwise, pure
         self.lowered = kernel                            # what a compiled form stands for: another kernel is called
         self.domain, self.cases, self.oracle, self.error, self.doc = domain, cases, oracle, error, doc

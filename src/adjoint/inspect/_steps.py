@@ -115,7 +115,7 @@ def _of_unit(unit: Unit, specs: dict[int, Spec], constants: dict[int, Any]) -> I
             writes = specs[stage.out].nbytes
         else:
             writes = sum(specs[v].nbytes for v in made[k] if v in later or v in unit.lies)
-        kind = "product" if isinstance(stage, Product) else "loops" if isinstance(stage, Nest) else "numbers"
+        kind = "product" if isinstance(stage, Product) else "numbers" if isinstance(stage, Loop) else "loops"
         yield Step(kind, instrs, sum(reads.values()) + writes, _of_stage(stage, instrs, specs),
                    bool(instrs) and _double(instrs[-1], specs), list(_rows(stage, specs, constants)))
 

@@ -17,6 +17,7 @@ from ..primitives.movement import RESHAPE
 from .access import Access, Strides, View, contiguous, counted, finer, indexed, joined, placed, prefixes, rowwise, seen, spread
 from .products import Product, products
 from .program import Instr, Program
+from .scan import Scan
 from .scatter import Scatter
 
 TYPES = {**NAMES, **HALVES}
@@ -74,7 +75,7 @@ class Unit:
 
     args     values that come from outside
     results  values that others need
-    stages   in order: Loop with shape (), Nest, Product or Scatter
+    stages   in order: Loop with shape (), Nest, Product, Scatter or Scan
     made     value -> number of the stage that makes it
     lies     value that is nothing but a part of another -> where in it
     zeroed   value made of such parts that do not fill it -> the stage before which it is set to zero
@@ -120,11 +121,12 @@ def lowers(op: Op, types: tuple[str, ...], out: str) -> bool:
     if op.prim.lower is None:
         return False
     s = Functions()
-    result = op.prim.lower(s, *[_wide(s.input(t, k)) for k, t in enumerate(types)], **op.params)
+    result = op.prim.lower(s, *[wide(s.input(t, k)) for k, t in enumerate(types)], **op.params)
     return result.__class__ is Expr and (result.type == out or (out in _SHORT and result.type == "f32"))
 
 
-def _wide(x: Expr) -> Expr:
+def wide(x: Expr) -> Expr:
+    """What operations see of a value."""
     return x.to("f32") if x.type in _SHORT else x
 
 
@@ -132,12 +134,12 @@ def lower(s: Functions, op: Op, args: list[Expr], out: str) -> Expr:
     """The operation on expressions; a view that has to be copied is its argument."""
     if op.prim.view is not None:
         return args[0]
-    result = op.prim.lower(s, *[_wide(x) for x in args], **op.params).to(out)  # type: ignore[misc]
+    result = op.prim.lower(s, *[wide(x) for x in args], **op.params).to(out)  # type: ignore[misc]
     return result  # type: ignore[no-any-return]
 
 
 def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
-    """constant, ramp, view, reduction, point, gather, scatter, parts or step."""
+    """constant, ramp, view, reduction, point, gather, scatter, scan, parts or step."""
     prim = instr.op.prim
     if len(instr.outs) != 1 or prim.kernel is not prim.lowered:
         return "step"
@@ -165,6 +167,8 @@ def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
         return "scatter" if fits else "step"
     if prim.view is not None:
         return "step"
+    if prim.scan is not None:
+        return "scan" if out.size > 1 else "step"
     if prim.places is not None:
         found = out.size > 1 and len(types) <= _PARTS and placed(instr.op, [specs[a] for a in instr.args], out.shape)
         return "parts" if found else "step"
@@ -196,7 +200,7 @@ def fuse(program: Program) -> Fused:
     constants: dict[int, Any] = {}
     wanted_by_fused: set[int] = set()
     for item, kind in zip(items, kinds):
-        if kind in ("point", "reduction", "gather", "scatter", "product", "parts"):
+        if kind in ("point", "reduction", "gather", "scatter", "scan", "product", "parts"):
             wanted_by_fused.update(item.args)
     for n in range(len(kinds) - 1, -1, -1):              # a view that only steps look at is a step, an operand a copy
         if kinds[n] == "view":
@@ -312,6 +316,8 @@ class _Arranger:
                 unit.stages.append(item)
             elif item.op.prim.scatters is not None and len(item.args) > 1:
                 self._scatter(item)
+            elif item.op.prim.scan is not None:
+                self._scan(item)
             elif item.op.prim.places is not None:
                 self._parts(item)
             elif item.op.prim.view is None or len(item.args) != 1 or not self._view(item):
@@ -427,6 +433,13 @@ class _Arranger:
             t.given: by[t.given] if t.given in by else known[t.given] for t in target.terms}))
         self.whole.add(out)
 
+    def _scan(self, instr: Instr) -> None:
+        unit, out, known = self.unit, instr.outs[0], self.constants
+        shape = self.specs[out].shape
+        unit.made[out] = len(unit.stages)
+        unit.stages.append(Scan(instr, shape, [known[a] if a in known else self._access(a, shape) for a in instr.args]))
+        self.whole.add(out)
+
     def _indexed(self, instr: Instr, entries: Any, whole: Access, part: Shape) -> tuple[Access, dict[int, Access]]:
         """Where the elements of a part of an array stand, and how the indices are read that say so."""
         axes = {entry.argument: entry.axes for entry in entries if entry.__class__ is By}
@@ -534,4 +547,5 @@ def _size(shape: Shape) -> int:
     return size
 
 
-__all__ = ["REDUCTIONS", "TYPES", "Access", "Fused", "Loop", "Nest", "Unit", "fuse", "lower", "space_of"]
+__all__ = ["REDUCTIONS", "TYPES", "Access", "Fused", "Loop", "Nest", "Unit", "fuse", "lower", "space_of",
+           "wide"]

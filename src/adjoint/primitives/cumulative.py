@@ -126,9 +126,15 @@ def _recurrence_infer(a: Spec, b: Spec, axis: int, reverse: bool) -> Spec:
     return b
 
 
+def _recurrence_scan(s: Any, state: Any, a: Any, b: Any, axis: int, reverse: bool) -> Any:
+    m, c = a.to("f64"), b.to("f64")
+    h = c if state is None else m * state[0] + c
+    return (h,), h
+
+
 RECURRENCE: Primitive = Primitive(
     "recurrence", _recurrence_infer, _recurrence_kernel, vjp=_recurrence_vjp, jvp=_recurrence_jvp,
-    batch=_batched(lambda: RECURRENCE), oracle=_recurrence_oracle,
+    scan=_recurrence_scan, batch=_batched(lambda: RECURRENCE), oracle=_recurrence_oracle,
     cases=(lambda rng: ((_row(rng), _row(rng)), {"axis": 1, "reverse": False}),
            lambda rng: ((_row(rng, 3), _row(rng, 3)), {"axis": 0, "reverse": True})),
     doc="h[k] = a[k] h[k-1] + b[k] along an axis, with h[-1] = 0: what differentiates products without dividing.")
@@ -157,8 +163,47 @@ def _oracle_of(function: Any) -> Any:
         np.flip(function(np.flip(x, axis), axis), axis) if reverse else function(x, axis))
 
 
+def _finite(s: Any, high: Any, low: Any) -> Any:
+    return s.select(abs(low) < np.inf, high + low, high)
+
+
+def _sum_scan(s: Any, state: Any, x: Any, axis: int, reverse: bool) -> Any:
+    """In float64, and float64 with what rounding has lost."""
+    if not x.floating:
+        total = x if state is None else state[0] + x
+        return (total,), total
+    wide = x.to("f64")
+    if x.type == "f32":
+        total = wide if state is None else state[0] + wide
+        return (total,), total
+    if state is None:
+        return (x, x.of(0.0)), x
+    high, low = state
+    total = high + x
+    back = total - high
+    low = low + ((high - (total - back)) + (x - back))
+    return (total, low), _finite(s, total, low)
+
+
+def _product_scan(s: Any, state: Any, x: Any, axis: int, reverse: bool) -> Any:
+    """In float64, and float64 with what rounding has lost."""
+    if not x.floating:
+        total = x if state is None else state[0] * x
+        return (total,), total
+    if x.type == "f32":
+        total = x.to("f64") if state is None else state[0] * x.to("f64")
+        return (total,), total
+    if state is None:
+        return (x, x.of(0.0)), x
+    high, low = state
+    total = high * x
+    low = s.fma(low, x, s.fma(high, x, -total))
+    return (total, low), _finite(s, total, low)
+
+
 CUMSUM: Primitive = Primitive(
     "cumsum", lambda x, axis, reverse: x, lambda x, axis, reverse: _accumulate(np.add, x, axis, reverse), linear=(0,),
+    scan=_sum_scan,
     vjp=lambda g, y, x, axis, reverse: (record(CUMSUM.op(axis=axis, reverse=not reverse), g),),
     batch=_batched(lambda: CUMSUM), oracle=_oracle_of(np.cumsum),
     cases=(lambda rng: ((_row(rng),), {"axis": 1, "reverse": False}),
@@ -176,6 +221,7 @@ def pull_cumprod(g: Any, y: Any, x: Any, axis: int, reverse: bool) -> Any:
 
 CUMPROD: Primitive = Primitive(
     "cumprod", lambda x, axis, reverse: x, lambda x, axis, reverse: _accumulate(np.multiply, x, axis, reverse),
+    scan=_product_scan,
     vjp=lambda g, y, x, axis, reverse: (pull_cumprod(g, y, x, axis, reverse),),
     jvp=lambda ts, y, x, axis, reverse: recurrence(
         x, multiply(ts[0], shift(y, axis, -1 if reverse else 1, 1)), axis, reverse),

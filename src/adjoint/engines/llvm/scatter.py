@@ -13,24 +13,22 @@ from typing import TYPE_CHECKING
 from ..._scalar import Expr, Functions
 from ...plan.access import Access, merged
 from ...plan.scatter import Scatter
+from .apart import Apart
 from .straight import refuse
-from .text import MEMORY, TYPE, Writer, number
+from .text import TYPE, number
 
 if TYPE_CHECKING:
     from .unit import UnitWriter
 
 _WIDE = {"f16": "f64", "bf16": "f64", "f32": "f64"}
-_FEW = 512                                               # sums that stand on the stack
 
 
-class ScatterWriter:
-    """Writes one stage: a function of its own, and its call."""
+class ScatterWriter(Apart):
+    """Writes one stage."""
 
     def __init__(self, unit: UnitWriter, stage: Scatter) -> None:
-        self.unit, self.stage = unit, stage
-        self.w = Writer()
-        self.given: dict[str, tuple[str, str]] = {}      # name in the unit's function -> (type, own name)
-        self.labels = 0
+        super().__init__(unit)
+        self.stage = stage
         part, target, source = stage.target.shape, stage.target, stage.source
         terms = [stage.by[t.given] for t in target.terms]
         self.strided = [a for a in (source, *terms) if isinstance(a, Access)]
@@ -42,9 +40,9 @@ class ScatterWriter:
         self.steps = {id(a): (by, across) for a, by, across in zip((target, *self.strided), first, then)}
         self.count = prod(self.chained)
         apart = [s for s in (*first[0], *[t.stride for t in target.terms]) if s]
-        self.unit_step = gcd(*apart) if apart else 1
+        self.step = gcd(*apart) if apart else 1
         reach = sum((n - 1) * s for n, s in zip(self.chained, first[0])) + sum((t.size - 1) * t.stride for t in target.terms)
-        self.places = reach // self.unit_step + 1
+        self.places = reach // self.step + 1
         self.type = unit.type(stage.out)
         self.wide = _WIDE.get(self.type, self.type)
 
@@ -54,11 +52,7 @@ class ScatterWriter:
         out = self._take(unit.memory(stage.out).pointer, "ptr")
         heads, following, where = [self._take(unit.temporary(t, n).pointer, "ptr") for t, n in (
             ("i32", self.places), ("i32", self.count), ("i64", self.count))]
-        if row <= _FEW:
-            sums = "%sums"
-            w.add(f"%sums = alloca {MEMORY[self.wide]}, i64 {row}, align 64")
-        else:
-            sums = self._take(unit.temporary(self.wide, row).pointer, "ptr")
+        sums = self._buffer(self.wide, row)
         w.add("%flag = alloca i32")
         w.add("store i32 0, ptr %flag")
         w.intrinsics.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
@@ -76,18 +70,13 @@ class ScatterWriter:
         def add_up(k: str) -> None:
             at = w.load(self._item(where, "i64", k), "i64")
             first = w.set(f"sext i32 {w.load(self._item(heads, 'i32', at), 'i32')} to i64")
-            start = w.set(f"mul i64 {at}, {self.unit_step}")
+            start = w.set(f"mul i64 {at}, {self.step}")
             self._if(w.set(f"icmp eq i64 {first}, {k}"), lambda: self._each(
                 self.free[:-1], lambda outer: self._row(k, outer, start, out, sums, following, row)))
 
         self._loop(self.count, chain)
         self._loop(self.count, add_up)
-        w.add(f"ret i32 {w.set('load i32, ptr %flag')}")
-        params = ", ".join(f"{'ptr noalias' if t == 'ptr' else t} {own}" for t, own in self.given.values())
-        name = unit.function("scatter", [f"define internal i32 @NAME({params}) #0 {{", "entry:", *w.lines, "}"])
-        unit.w.intrinsics |= w.intrinsics
-        call = ", ".join(f"{t} {unit.near(theirs)}" for theirs, (t, _) in self.given.items())
-        got = unit.w.set(f"call i32 @{name}({call})")
+        got = self._call("scatter", "i32", w.set("load i32, ptr %flag"))
         refuse(unit.w, unit.w.set(f"icmp ne i32 {got}, 0"), "%refused")
         unit.refuses = True
 
@@ -101,7 +90,7 @@ class ScatterWriter:
             return self._item(out, self.type, w.set(f"add i64 {start}, {at}"))
 
         def further(link: str) -> str:
-            return w.load(self._item(following, "i32", link), "i32")
+            return self._item(following, "i32", link)
 
         def copy() -> None:
             self._loop(row, lambda i: w.store(self._source(k, [*outer, i]), to(i), self.type))
@@ -114,7 +103,7 @@ class ScatterWriter:
             self._loop(row, lambda i: w.store(w.convert(w.load(self._item(sums, self.wide, i), self.wide), self.wide, self.type),
                                               to(i), self.type))
 
-        self._if(w.set(f"icmp slt i32 {further(k)}, 0"), copy, total)
+        self._if(w.set(f"icmp slt i32 {w.load(further(k), 'i32')}, 0"), copy, total)
 
     def _plus(self, k: str, across: list[str], at: str) -> None:
         w = self.w
@@ -123,20 +112,6 @@ class ScatterWriter:
         w.store(w.set(f"{add} {TYPE[self.wide]} {w.load(at, self.wide)}, {more}"), at, self.wide)
 
     # ---------------------------------------------------------------------------------------------------------- reading
-
-    def _take(self, theirs: str, type: str) -> str:
-        """A name of the unit's function as this one knows it."""
-        return self.given.setdefault(theirs, (type, f"%g{len(self.given)}"))[1]
-
-    def _item(self, pointer: str, type: str, at: str) -> str:
-        return self.w.set(f"getelementptr inbounds {MEMORY[type]}, ptr {pointer}, i64 {at}")
-
-    def _sum(self, strides: list[int], indices: list[str], at: int | str = 0) -> str:
-        w, out = self.w, str(at)
-        for s, i in zip(strides, indices):
-            if s:
-                out = w.set(f"add i64 {out}, {w.set(f'mul i64 {i}, {s}')}")
-        return out
 
     def _along(self, k: str) -> list[str]:
         """The indices of the chained element k."""
@@ -147,14 +122,8 @@ class ScatterWriter:
         return [k, *reversed(out)]
 
     def _read(self, access: Access, k: str, across: list[str]) -> str:
-        unit, (by, over) = self.unit, self.steps[id(access)]
-        type = unit.type(access.base)
-        if access.base in unit.scalars:
-            return self._take(unit.scalars[access.base], TYPE[type])
-        at = self._sum(over, across, self._sum(by, self._along(k), access.offset))
-        if access.base in unit.ramps:
-            return self.w.convert(at, "i64", type)
-        return self.w.load(self._item(self._take(unit.arrays[access.base].pointer, "ptr"), type, at), type)
+        by, over = self.steps[id(access)]
+        return self._element(access.base, lambda: self._sum(over, across, self._sum(by, self._along(k), access.offset)))
 
     def _source(self, k: str, across: list[str]) -> str:
         source = self.stage.source
@@ -164,7 +133,7 @@ class ScatterWriter:
         """Where the chained element k goes, in steps."""
         s, target = Functions(), self.stage.target
         known: list[str] = []
-        out = self._sum([n // self.unit_step for n in self.steps[id(target)][0]], self._along(k))
+        out = self._sum([n // self.step for n in self.steps[id(target)][0]], self._along(k))
         places: list[Expr] = []
         for term in target.terms:
             by, type = self.stage.by[term.given], self.unit.type(term.given)
@@ -173,41 +142,12 @@ class ScatterWriter:
         names = self.w.expressions([*places, *s.refused], lambda e: known[e.value])
         for name in names[len(places):]:
             refuse(self.w, name, "%flag")
-        return self._sum([t.stride // self.unit_step for t in target.terms], names, out)
-
-    # ---------------------------------------------------------------------------------------------------------- control
-
-    def _label(self) -> str:
-        self.labels += 1
-        return f"L{self.labels}"
-
-    def _loop(self, n: int, body: Callable[[str], None]) -> None:
-        if n == 1:
-            body("0")
-            return
-        w, label, i = self.w, self._label(), self.w.fresh("i")
-        w.add(f"br label %{label}.in")
-        w.label(f"{label}.in")
-        w.add(f"br label %{label}")
-        w.label(label)
-        w.add(f"{i} = phi i64 [ 0, %{label}.in ], [ {i}.n, %{label}.next ]")
-        body(i)
-        w.add(f"br label %{label}.next")
-        w.label(f"{label}.next")
-        w.add(f"{i}.n = add nuw nsw i64 {i}, 1")
-        w.add(f"br i1 {w.set(f'icmp uge i64 {i}.n, {n}')}, label %{label}.out, label %{label}")
-        w.label(f"{label}.out")
-
-    def _each(self, sizes: list[int], body: Callable[[list[str]], None], known: tuple[str, ...] = ()) -> None:
-        if len(known) == len(sizes):
-            body(list(known))
-        else:
-            self._loop(sizes[len(known)], lambda i: self._each(sizes, body, (*known, i)))
+        return self._sum([t.stride // self.step for t in target.terms], names, out)
 
     def _while(self, k: str, further: Callable[[str], str], body: Callable[[str], None]) -> None:
-        """Go along a chain, from what comes after k on."""
+        """Go along a chain, from what comes after k on; ``further`` tells where that stands."""
         w, label, link = self.w, self._label(), self.w.fresh("k")
-        first = further(k)
+        first = w.load(further(k), "i32")
         w.add(f"br label %{label}.in")
         w.label(f"{label}.in")
         w.add(f"br label %{label}")
@@ -217,21 +157,8 @@ class ScatterWriter:
         body(wide)
         w.add(f"br label %{label}.next")
         w.label(f"{label}.next")
-        following = further(wide)
-        w.add(f"{link}.n = add i32 {following}, 0")
+        w.add(f"{link}.n = load i32, ptr {further(wide)}, align 4")
         w.add(f"br i1 {w.set(f'icmp slt i32 {link}.n, 0')}, label %{label}.out, label %{label}")
-        w.label(f"{label}.out")
-
-    def _if(self, condition: str, yes: Callable[[], None], no: Callable[[], None] | None = None) -> None:
-        w, label = self.w, self._label()
-        w.add(f"br i1 {condition}, label %{label}.yes, label %{label}.no")
-        w.label(f"{label}.yes")
-        yes()
-        w.add(f"br label %{label}.out")
-        w.label(f"{label}.no")
-        if no is not None:
-            no()
-        w.add(f"br label %{label}.out")
         w.label(f"{label}.out")
 
 

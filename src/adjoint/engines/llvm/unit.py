@@ -11,10 +11,12 @@ from ...plan.fusion import REDUCTIONS, TYPES, Loop, Nest, Unit, lower, space_of
 from ...plan.products import Product
 from ...plan.program import Instr
 from ...plan.renewal import readers
+from ...plan.scan import Scan
 from ...plan.scatter import Scatter
 from .blas import blas
 from .loops import Array, NestWriter
 from .products import ProductWriter
+from .scan import ScanWriter
 from .scatter import ScatterWriter
 from .straight import Pieces, is_long, refuse
 from .text import MEMORY, SIZE, Writer, number
@@ -157,6 +159,8 @@ class UnitWriter:
                 self._product(stage)
             elif isinstance(stage, Scatter):
                 ScatterWriter(self, stage).write()
+            elif isinstance(stage, Scan):
+                ScanWriter(self, stage).write()
             elif is_long(stage):
                 self._long(n, stage)
             else:

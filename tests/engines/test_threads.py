@@ -115,9 +115,9 @@ def test_without_threads(monkeypatch: Any) -> None:
             made[name] = address
             return name
 
-        def load(self, text: str, marker: str, name: str, ready: bool) -> tuple[int, Any]:
+        def load(self, text: str, marker: str, name: str, ready: bool, quick: bool) -> tuple[int, Any]:
             assert "sem_wait" not in text
-            return native.compiler().load(text, marker, name, ready)
+            return native.compiler().load(text, marker, name, ready, quick)
 
     monkeypatch.setattr(threads.sys, "platform", "win32")
     threads.connect(Fake())  # type: ignore[arg-type]

@@ -35,7 +35,12 @@ _SHELF = 64                                              # units that are freed 
 _LONGEST = 1_000_000                                     # characters that are compiled with care: some seconds
 _MOST = 512                                              # arrays, likewise: what LLVM does grows with their square
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")         # such code is of no use to another process
-_RECIPE = "passes 3 where loops are not written in vectors, code 2"
+_RECIPE = "passes 3 where loops are not written in vectors, code 2, of what calls 0"
+_CALLS = re.compile(r"^define internal i32 @body.* #1 {$", re.M)
+_UNIT = re.compile(r"^define i32 @(\w+)", re.M)
+_LOCAL = re.compile(r"^define internal \S+ @(\w+)", re.M)
+_NAMES = re.compile(r"@(\w+)\b")
+_FUNCTION = re.compile(r"^define .*?^}$", re.M | re.S)
 _GLUE = "attributes #1 = { nounwind noinline optnone }"   # of functions that do little but call others
 
 
@@ -146,36 +151,44 @@ class Compiler:
         return self.llvm.Target.from_triple(self.triple).create_target_machine(
             cpu=self.cpu, features=self.features, opt=level)
 
-    def compile(self, text: str, ready: bool = False) -> bytes:
-        """Object code of a module; ``ready``: written as it should be, without anything left for passes."""
-        llvm = self.llvm
+    def compile(self, text: str, ready: bool = False, quick: bool = False) -> bytes:
+        """Code of a module: one object or two, each after its length. ``ready``: there is nothing left for passes; ``quick``:
+        written out as fast as can be.
+        """
         # Long code without loops, or more than can be waited for, is written out quickly.
-        quick = len(text) > _LONGEST or _head(text)["total"] > _MOST or "@piece" in text and "phi i64 [ 0," not in text
-        machine = self._machine(quick)
+        quick |= len(text) > _LONGEST or _head(text)["total"] > _MOST or "@piece" in text and "phi i64 [ 0," not in text
+        if ready or quick or _CALLS.search(text) is None:
+            objects = [self._object(text, ready, quick)]
+        else:
+            glue, rest = _split(text)
+            objects = [self._object(glue, True, True), self._object(rest, False, False)]
+        return b"".join(struct.pack("=Q", len(code)) + code for code in objects)
+
+    def _object(self, text: str, ready: bool, quick: bool) -> bytes:
+        llvm, machine = self.llvm, self._machine(quick)
         module = llvm.parse_assembly(text, llvm.create_context())      # a context holds what it saw until its own end
         module.triple = self.triple
         module.data_layout = str(machine.target_data)
-        if ready:
-            return machine.emit_object(module)  # type: ignore[no-any-return]
-        options = llvm.create_pipeline_tuning_options(speed_level=1 if quick else 3)
-        options.loop_vectorization = options.loop_interleaving = True
-        options.slp_vectorization = False
-        options.loop_unrolling = False                   # takes a quarter of the time and gives none back
-        builder = llvm.create_pass_builder(machine, options)
-        if quick or SCALAR not in text:                  # what is written in vectors needs little more
-            passes = llvm.create_new_function_pass_manager()
-            if quick:
-                passes.add_instruction_combine_pass()
-                passes.add_simplify_cfg_pass()
+        if not ready:
+            options = llvm.create_pipeline_tuning_options(speed_level=1 if quick else 3)
+            options.loop_vectorization = options.loop_interleaving = True
+            options.slp_vectorization = False
+            options.loop_unrolling = False               # takes a quarter of the time and gives none back
+            builder = llvm.create_pass_builder(machine, options)
+            if quick or text[0] == ";" and SCALAR not in text:         # a unit in vectors needs little more
+                passes = llvm.create_new_function_pass_manager()
+                if quick:
+                    passes.add_instruction_combine_pass()
+                    passes.add_simplify_cfg_pass()
+                else:
+                    passes.add_sroa_pass()
+                for function in module.functions:
+                    if not function.is_declaration:
+                        passes.run(function, builder)
             else:
-                passes.add_sroa_pass()
-            for function in module.functions:
-                if not function.is_declaration:
-                    passes.run(function, builder)
-        else:
-            passes = builder.getModulePassManager()
-            passes.run(module, builder)
-        _free(passes)
+                passes = builder.getModulePassManager()
+                passes.run(module, builder)
+            _free(passes)
         return machine.emit_object(module)  # type: ignore[no-any-return]
 
     def symbol(self, name: str, address: int) -> str:
@@ -194,7 +207,7 @@ class Compiler:
         """What stands for its marker in a module."""
         return f"{name}_{self.key(text)}"
 
-    def load(self, text: str, marker: str, name: str, ready: bool = False) -> tuple[int, Any]:
+    def load(self, text: str, marker: str, name: str, ready: bool = False, quick: bool = False) -> tuple[int, Any]:
         """The address of the code, from disk or compiled, and what keeps it alive."""
         key, entry = self.key(text), self.named(text, name)
         begin = time.perf_counter()
@@ -202,7 +215,7 @@ class Compiler:
         code = self.place.get(key) if kept else None
         counts = self.counts
         if code is None:
-            code = self.compile(text.replace(marker, f"@{entry}"), ready)
+            code = self.compile(text.replace(marker, f"@{entry}"), ready, quick)
             if kept:
                 self.place.put(key, code)
             counts.compiled += 1
@@ -220,7 +233,11 @@ class Compiler:
             self._room = _SHELF
         self._room -= 1
         engine = self._shelf
-        engine.add_object_file(self.llvm.ObjectFileRef.from_data(code))
+        at = 0
+        while at < len(code):
+            end = at + 8 + struct.unpack_from("=Q", code, at)[0]
+            engine.add_object_file(self.llvm.ObjectFileRef.from_data(code[at + 8:end]))
+            at = end
         engine.finalize_object()
         address = engine.get_function_address(entry)
         counts.load_seconds += time.perf_counter() - begin
@@ -284,6 +301,24 @@ def _free(passes: Any) -> None:
         for base in others:
             if "_dispose" in vars(base):
                 base._dispose(passes)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A unit's module as two: what does little but call others, and these. Their names meet those of other units."""
+    unit = _UNIT.search(text)[1]  # type: ignore[index]
+    own = set(_LOCAL.findall(text))
+    text = _NAMES.sub(lambda found: f"@{unit}_{found[1]}" if found[1] in own else found[0], text)
+    functions = _FUNCTION.findall(text)
+    rest = _FUNCTION.sub("", text)
+    modules: tuple[list[str], list[str]] = [rest], [rest]
+    for function in functions:
+        head = function[:function.index("\n")].replace("internal ", "", 1)
+        calls = head.endswith(("#1 {", "inline {"))
+        modules[not calls].append(head + function[function.index("\n"):])
+        name, params = head[:head.rindex(")")].split("(", 1)
+        types = ", ".join(p.split(" ", 1)[0] for p in params.split(", "))
+        modules[calls].append(f"{name.replace('define', 'declare', 1)}({types})")
+    return "\n".join(modules[0]), "\n".join(modules[1])
 
 
 def _head(text: str) -> dict[str, Any]:

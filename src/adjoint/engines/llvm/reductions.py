@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._scalar import Expr
 from ...plan.fusion import Nest
-from .text import MEMORY, SIZE, TYPE, Writer, number
+from .text import MEMORY, SIZE, TYPE, number
 
 if TYPE_CHECKING:
     from .unit import UnitWriter

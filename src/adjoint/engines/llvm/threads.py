@@ -194,7 +194,7 @@ def connect(compiler: Compiler) -> None:
     others = min(max(available(), config.threads), _MOST) - 1
     library = _semaphores(compiler) if others > 0 else None
     if library is None:
-        address, _ = compiler.load(_ALONE, "@NAME", "parallel", True)
+        address, _ = compiler.load(_ALONE, "@NAME", "parallel", True, True)
         compiler.symbol("adjoint_parallel", address)
         return
     _state = ctypes.create_string_buffer(1024)
@@ -209,7 +209,7 @@ def connect(compiler: Compiler) -> None:
     for name, value in (("GATE", _GATE), ("LIMIT", _LIMIT), ("WORK", _WORK), ("SLEEPERS", _SLEEPERS), ("BUSY", _BUSY),
                         ("SEMAPHORE", _SEMAPHORE), ("LOOKS", _LOOKS)):
         text = text.replace(f" {name}\n", f" {value}\n").replace(f" {name},", f" {value},")
-    address, engine = compiler.load(text, "@NAME", "parallel", True)
+    address, engine = compiler.load(text, "@NAME", "parallel", True, True)
     compiler.symbol("adjoint_parallel", address)
     worker = engine.get_function_address(compiler.named(text, "parallel") + "_worker")
     for kept in (engine, _state, cell):                  # the threads run on while the interpreter is taken down

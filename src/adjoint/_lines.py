@@ -27,7 +27,8 @@ class _Files(dict[str, bool]):
 
     def __missing__(self, name: str) -> bool:
         if len(self) > 20_000:
-            self.clear()
+            for other in [other for other, own in self.items() if not own]:
+                del self[other]
         own = self[name] = name.startswith(_PACKAGE)
         return own
 

@@ -166,6 +166,8 @@ class _Hooks:
     stack: Callable[..., Any]
     pull_back: Callable[..., list[Any]]                  # (rule, g, xs): the cotangents of xs through what rule(*xs) records
     live: Callable[[list[Any]], list[Any]]               # those of a list of tensors that something outside of it refers to
+    record: Callable[..., Any] | None = None             # what ``record`` asks first, where there is native code; None: go on
+    tensors: Callable[[Trace, Any], list[Any] | None] | None = None   # the same for tensors at (place, spec)s
     reuse: Callable[[list[Any]], None]                   # called with the tensors of a settled program: they may be used again
     inspector: Callable[[], Any]                         # the module that explains, loaded when asked
 
@@ -276,6 +278,10 @@ def dtype_value(value: Any, dtype: DType) -> Any:
 
 def record(op: Op, *xs: Any) -> Any:
     """One use of ``op`` on tensors and variables: the way everything takes that is not the fast path of an operator."""
+    if hooks.record is not None:
+        made = hooks.record(op, *xs)
+        if made is not None:
+            return made
     trace = local.trace
     if len(xs) == 1:
         x = xs[0]

@@ -459,6 +459,8 @@ class GradientTape:
 
     def _handed(self, trace: Trace, places: Any, target: Any, sources: Any) -> list[Any]:
         """Tensors for the places of the derivatives."""
+        if hooks.tensors is not None and (found := hooks.tensors(trace, places)) is not None:
+            return found
         result: list[Any] = []
         for at in places:
             if at is None:

@@ -1,0 +1,481 @@
+"""What native recording is made of: the program at hand, places, lines, tensors and lists of them. ``recording`` says how
+this is written.
+"""
+from __future__ import annotations
+
+PARTS = """
+declare ptr @PyObject_GetAttr(ptr, ptr)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare ptr @PyType_GenericAlloc(ptr, i64)
+declare i64 @PyList_Size(ptr)
+declare ptr @PyList_GetItem(ptr, i64)
+declare ptr @PyList_New(i64)
+declare i32 @PyList_Append(ptr, ptr)
+declare i64 @PyTuple_Size(ptr)
+declare ptr @PyTuple_GetItem(ptr, i64)
+declare ptr @PyDict_GetItemWithError(ptr, ptr)
+declare ptr @PyLong_FromVoidPtr(ptr)
+declare ptr @PyLong_FromSsize_t(i64)
+declare i64 @PyLong_AsSsize_t(ptr)
+declare ptr @PyEval_GetFrame()
+declare ptr @PyFrame_GetBack(ptr)
+declare i32 @PyFrame_GetLasti(ptr)
+declare ptr @PyFrame_GetCode(ptr)
+declare ptr @PyErr_Occurred()
+declare ptr @PyThreadState_Get()
+declare i64 @PyThreadState_GetID(ptr)
+declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
+declare i64 @llvm.smin.i64(i64, i64)
+
+@thread = private global i64 -1
+@entries = private global ptr null
+@pool = private global [POOL x ptr] zeroinitializer
+@pooled = private global i64 0
+@handed = private global i64 0
+
+; Put another object into a slot.
+define private void @change(ptr %x, i64 %at, ptr %v) {
+  %p = getelementptr i8, ptr %x, i64 %at
+  %old = load ptr, ptr %p
+  %is = icmp eq ptr %old, %v
+  br i1 %is, label %done, label %store
+store:
+  call void @Py_IncRef(ptr %v)
+  store ptr %v, ptr %p
+  %empty = icmp eq ptr %old, null
+  br i1 %empty, label %done, label %drop
+drop:
+  call void @Py_DecRef(ptr %old)
+  br label %done
+done:
+  ret void
+}
+
+; Whether two places are the same: one object nearly always.
+define private i1 @same(ptr %a, ptr %b) {
+  %is = icmp eq ptr %a, %b
+  br i1 %is, label %yes, label %look
+look:
+  %m = call i64 @PyLong_AsSsize_t(ptr %a)
+  %n = call i64 @PyLong_AsSsize_t(ptr %b)
+  %equal = icmp eq i64 %m, %n
+  ret i1 %equal
+yes:
+  ret i1 true
+}
+
+; The program that this thread records into, or null with an error. What a thread has in ``local`` stays one dictionary, found
+; again by the thread's number, which no other gets.
+define private ptr @program() {
+  %state = call ptr @PyThreadState_Get()
+  %id = call i64 @PyThreadState_GetID(ptr %state)
+  %last = load i64, ptr @thread
+  %same = icmp eq i64 %id, %last
+  br i1 %same, label %known, label %find
+find:
+  %local = known K_LOCAL
+  %its = known K_ENTRIES
+  %found = call ptr @PyObject_GetAttr(ptr %local, ptr %its)
+  has %found fail
+  call void @Py_DecRef(ptr %found)
+  store ptr %found, ptr @entries
+  store i64 %id, ptr @thread
+  br label %known
+known:
+  %entries = load ptr, ptr @entries
+  %name = known K_TRACE
+  %trace = call ptr @PyDict_GetItemWithError(ptr %entries, ptr %name)
+  has %trace fail
+  call void @Py_IncRef(ptr %trace)
+  ret ptr %trace
+fail:
+  ret ptr null
+}
+
+; Have a tensor with a value or a variable enter the program, where such an input followed last; its place, or null (perhaps with
+; an error).
+define private ptr @enter(ptr %x, ptr %type, ptr %trace) {
+  %true = known K_TRUE
+  %none = known K_NONE
+  %value = slot %x T_VALUE
+  %fast = slot %trace R_FAST
+  %is.fast = icmp eq ptr %fast, %true
+  %captures = slot %trace R_CAPTURES
+  %nothing = known K_NOTHING
+  %no.captures = icmp eq ptr %captures, %nothing
+  %usual = and i1 %is.fast, %no.captures
+  need %usual no
+  %Variable = known K_VARIABLE
+  %is.v = icmp eq ptr %type, %Variable
+  need %is.v tensor
+  %pending = slot %x T_PENDING
+  %settled = icmp eq ptr %pending, %none
+  br i1 %settled, label %trains, label %no
+trains:
+  %trainable = slot %x T_TRAINABLE
+  %is.trainable = icmp eq ptr %trainable, %true
+  %v.input = known K_VARIABLE_INPUT
+  %f.input = known K_FROZEN_INPUT
+  %v.op = select i1 %is.trainable, ptr %v.input, ptr %f.input
+  br label %free
+tensor:
+  %t.op = known K_TENSOR_INPUT
+  %has = icmp ne ptr %value, %none
+  br i1 %has, label %free, label %no
+free:
+  %op = phi ptr [ %v.op, %trains ], [ %t.op, %tensor ]
+  %other = slot %x T_TRACE
+  %alone = icmp eq ptr %other, %none
+  br i1 %alone, label %follows, label %elsewhere
+elsewhere:
+  %closed = slot %other R_CLOSED
+  %is.closed = icmp eq ptr %closed, %true
+  br i1 %is.closed, label %follows, label %no
+follows:
+  %here = slot %trace R_NODE
+  %node = slot %here N_HINT
+  %node.op = slot %node N_OP
+  %same.op = icmp eq ptr %node.op, %op
+  %node.spec = slot %node N_SPEC
+  %spec = slot %x T_SPEC
+  %same.spec = icmp eq ptr %node.spec, %spec
+  %known = and i1 %same.op, %same.spec
+  need %known no
+  %inputs = slot %trace R_INPUTS
+  %inputs.type = slot %inputs O_TYPE
+  %List = known K_LIST
+  %is.open = icmp eq ptr %inputs.type, %List
+  need %is.open no
+  %size = slot %spec S_NBYTES
+  %bytes = call i64 @PyLong_AsSsize_t(ptr %size)
+  %large = icmp sgt i64 %bytes, 4096
+  need %large add
+  %held = slot %trace R_HELD
+  %before = call i64 @PyLong_AsSsize_t(ptr %held)
+  %total = add i64 %before, %bytes
+  %sum = call ptr @PyLong_FromSsize_t(i64 %total)
+  has %sum no
+  call void @change(ptr %trace, i64 R_HELD, ptr %sum)
+  call void @Py_DecRef(ptr %sum)
+  br label %add
+add:
+  %added = call i32 @PyList_Append(ptr %inputs, ptr %value)
+  %fine = icmp eq i32 %added, 0
+  need %fine no
+  %owners = slot %trace R_OWNERS
+  %owned = call i32 @PyList_Append(ptr %owners, ptr %x)
+  %good = icmp eq i32 %owned, 0
+  need %good no
+  %idx = slot %node N_IDX
+  call void @change(ptr %trace, i64 R_NODE, ptr %node)
+  call void @change(ptr %x, i64 T_IDX, ptr %idx)
+  call void @change(ptr %x, i64 T_TRACE, ptr %trace)
+  ret ptr %idx
+no:
+  ret ptr null
+}
+
+; The place of an operand in the program, which it may enter, or null (perhaps with an error).
+define private ptr @place(ptr %x, ptr %trace) {
+  %type = slot %x O_TYPE
+  %Tensor = known K_TENSOR
+  %Variable = known K_VARIABLE
+  %is.t = icmp eq ptr %type, %Tensor
+  %is.v = icmp eq ptr %type, %Variable
+  %is = or i1 %is.t, %is.v
+  need %is no
+  %of = slot %x T_TRACE
+  %here = icmp eq ptr %of, %trace
+  need %here new
+  %idx = slot %x T_IDX
+  ret ptr %idx
+new:
+  %entered = call ptr @enter(ptr %x, ptr %type, ptr %trace)
+  ret ptr %entered
+no:
+  ret ptr null
+}
+
+; The place of a Python number that the program knows, or null (perhaps with an error).
+define private ptr @number(ptr %y, ptr %trace) {
+  %type = slot %y O_TYPE
+  %Float = known K_FLOAT
+  %Int = known K_INT
+  %is.f = icmp eq ptr %type, %Float
+  %is.i = icmp eq ptr %type, %Int
+  %is = or i1 %is.f, %is.i
+  need %is no
+  %id = call ptr @PyLong_FromVoidPtr(ptr %y)
+  has %id no
+  %scalars = slot %trace R_SCALARS
+  %entry = call ptr @PyDict_GetItemWithError(ptr %scalars, ptr %id)
+  call void @Py_DecRef(ptr %id)
+  has %entry no
+  %idx = call ptr @PyTuple_GetItem(ptr %entry, i64 0)
+  ret ptr %idx
+no:
+  ret ptr null
+}
+
+; Whether the innermost frame outside of adjoint stands on the line of the node.
+define private i1 @lined(ptr %node, ptr %given) {
+start:
+  %asked = icmp eq ptr %given, null
+  br i1 %asked, label %ask, label %first
+ask:
+  %current = call ptr @PyEval_GetFrame()
+  br label %first
+first:
+  %innermost = phi ptr [ %current, %ask ], [ %given, %start ]
+  %must = slot %node N_CODE
+  br label %look
+look:
+  %frame = phi ptr [ %innermost, %first ], [ %back, %next ]
+  %gone = icmp eq ptr %frame, null
+  br i1 %gone, label %no, label %there
+there:
+  %code = call ptr @PyFrame_GetCode(ptr %frame)
+  call void @Py_DecRef(ptr %code)
+  %is = icmp eq ptr %code, %must
+  br i1 %is, label %offset, label %other
+other:
+  %file = slot %code C_FILE
+  %own = known K_OWN
+  %known = call ptr @PyDict_GetItemWithError(ptr %own, ptr %file)
+  %true = known K_TRUE
+  %is.own = icmp eq ptr %known, %true
+  need %is.own no
+  %back = call ptr @PyFrame_GetBack(ptr %frame)
+  %end = icmp eq ptr %back, null
+  br i1 %end, label %no, label %next
+next:
+  call void @Py_DecRef(ptr %back)                        ; it lives as long as it runs
+  br label %look
+offset:
+  %off = slot %node N_OFF
+  %m = call i64 @PyLong_AsSsize_t(ptr %off)
+  %lasti = call i32 @PyFrame_GetLasti(ptr %frame)
+  %n = sext i32 %lasti to i64
+  %equal = icmp eq i64 %m, %n
+  ret i1 %equal
+no:
+  ret i1 false
+}
+
+; A tensor for a place of the program, or null with an error. The list of the program's tensors has to be one.
+define private ptr @tensor(ptr %trace, ptr %idx, ptr %spec) {
+  %count = load i64, ptr @pooled
+  %empty = icmp eq i64 %count, 0
+  br i1 %empty, label %new, label %again
+again:
+  %last = sub i64 %count, 1
+  store i64 %last, ptr @pooled
+  %used.at = getelementptr [POOL x ptr], ptr @pool, i64 0, i64 %last
+  %used = load ptr, ptr %used.at
+  call void @change(ptr %used, i64 T_TRACE, ptr %trace)
+  call void @change(ptr %used, i64 T_IDX, ptr %idx)
+  call void @change(ptr %used, i64 T_SPEC, ptr %spec)
+  br label %give
+new:
+  %Tensor = known K_TENSOR
+  %none = known K_NONE
+  %fresh = call ptr @PyType_GenericAlloc(ptr %Tensor, i64 0)
+  %made = icmp ne ptr %fresh, null
+  br i1 %made, label %fill, label %fail
+fill:
+  put %fresh T_TRACE %trace
+  put %fresh T_IDX %idx
+  put %fresh T_SPEC %spec
+  put %fresh T_VALUE %none
+  br label %give
+give:
+  %t = phi ptr [ %used, %again ], [ %fresh, %fill ]
+  %handles = slot %trace R_HANDLES
+  %added = call i32 @PyList_Append(ptr %handles, ptr %t)
+  %fine = icmp eq i32 %added, 0
+  need %fine drop
+  %before = load i64, ptr @handed
+  %now = add i64 %before, 1
+  store i64 %now, ptr @handed
+  ret ptr %t
+drop:
+  call void @Py_DecRef(ptr %t)
+  br label %fail
+fail:
+  ret ptr null
+}
+
+; The node that followed last, where it is a use of this operation that can be recorded here on this line, or null.
+define private ptr @follows(ptr %trace, ptr %op, ptr %frame) {
+  %here = slot %trace R_NODE
+  %node = slot %here N_HINT
+  %node.op = slot %node N_OP
+  %same.op = icmp eq ptr %node.op, %op
+  need %same.op no
+  %handles = slot %trace R_HANDLES
+  %type = slot %handles O_TYPE
+  %List = known K_LIST
+  %is.open = icmp eq ptr %type, %List
+  need %is.open no
+  %where = slot %trace R_WHERE
+  %none = known K_NONE
+  %off = icmp eq ptr %where, %none
+  br i1 %off, label %yes, label %noted
+noted:
+  %lined = call i1 @lined(ptr %node, ptr %frame)
+  br i1 %lined, label %yes, label %no
+yes:
+  ret ptr %node
+no:
+  ret ptr null
+}
+
+; Move on to a node; its tensor, or null with an error.
+define private ptr @move(ptr %trace, ptr %node) {
+  call void @Py_IncRef(ptr %node)
+  %idx = slot %node N_IDX
+  %spec = slot %node N_SPEC
+  %t = call ptr @tensor(ptr %trace, ptr %idx, ptr %spec)
+  has %t done
+  call void @change(ptr %trace, i64 R_NODE, ptr %node)
+  br label %done
+done:
+  call void @Py_DecRef(ptr %node)
+  ret ptr %t
+}
+
+; Tensors for places (place, spec) of a program, as a list; None where there is something else among them.
+define private ptr @tensors(ptr %self, ptr %args, i64 %n) {
+  %none = known K_NONE
+  %trace = load ptr, ptr %args
+  %places = slot %args 8
+  %count = call i64 @PyTuple_Size(ptr %places)
+  br label %check
+check:
+  %k = phi i64 [ 0, %0 ], [ %k.n, %pair ]
+  %left = icmp slt i64 %k, %count
+  need %left begin
+  %entry = call ptr @PyTuple_GetItem(ptr %places, i64 %k)
+  %is.none = icmp eq ptr %entry, %none
+  br i1 %is.none, label %hand, label %pair
+pair:
+  %k.n = add i64 %k, 1
+  %long = call i64 @PyTuple_Size(ptr %entry)
+  %two = icmp eq i64 %long, 2
+  br i1 %two, label %check, label %hand
+begin:
+  %out = call ptr @PyList_New(i64 0)
+  %made = icmp ne ptr %out, null
+  br i1 %made, label %next, label %fail
+next:
+  %m = phi i64 [ 0, %begin ], [ %m.n, %added ]
+  %more = icmp slt i64 %m, %count
+  need %more done
+  %at = call ptr @PyTuple_GetItem(ptr %places, i64 %m)
+  %idx = call ptr @PyTuple_GetItem(ptr %at, i64 0)
+  %spec = call ptr @PyTuple_GetItem(ptr %at, i64 1)
+  %t = call ptr @tensor(ptr %trace, ptr %idx, ptr %spec)
+  has %t drop
+  %m.n = add i64 %m, 1
+  %put = call i32 @PyList_Append(ptr %out, ptr %t)
+  call void @Py_DecRef(ptr %t)
+  %fine = icmp eq i32 %put, 0
+  br i1 %fine, label %added, label %drop
+added:
+  br label %next
+done:
+  ret ptr %out
+hand:
+  call void @Py_IncRef(ptr %none)
+  ret ptr %none
+drop:
+  call void @Py_DecRef(ptr %out)
+  br label %fail
+fail:
+  ret ptr null
+}
+
+; Those of a list of tensors that something else refers to as well.
+define private ptr @live(ptr %self, ptr %handles) {
+  %n = call i64 @PyList_Size(ptr %handles)
+  %out = call ptr @PyList_New(i64 0)
+  %made = icmp ne ptr %out, null
+  br i1 %made, label %next, label %fail
+next:
+  %k = phi i64 [ 0, %0 ], [ %k.n, %look ], [ %k.n, %add ]
+  %more = icmp slt i64 %k, %n
+  br i1 %more, label %look, label %done
+look:
+  %k.n = add i64 %k, 1
+  %t = call ptr @PyList_GetItem(ptr %handles, i64 %k)
+  %count = load i32, ptr %t
+  %held = icmp ugt i32 %count, 1
+  br i1 %held, label %add, label %next
+add:
+  %added = call i32 @PyList_Append(ptr %out, ptr %t)
+  %fine = icmp eq i32 %added, 0
+  br i1 %fine, label %next, label %drop
+drop:
+  call void @Py_DecRef(ptr %out)
+  br label %fail
+done:
+  ret ptr %out
+fail:
+  ret ptr null
+}
+
+; Keep those tensors of a list that nothing else refers to, from its end on, to be used again: as many as this code gave out.
+define private ptr @reuse(ptr %self, ptr %handles) {
+  %none = known K_NONE
+  %Tensor = known K_TENSOR
+  %n = call i64 @PyList_Size(ptr %handles)
+  %given = load i64, ptr @handed
+  store i64 0, ptr @handed
+  %limit = call i64 @llvm.smin.i64(i64 %given, i64 POOL)
+  br label %next
+next:
+  %k = phi i64 [ %n, %0 ], [ %k.n, %look ], [ %k.n, %keep ]
+  %count = load i64, ptr @pooled
+  %room = icmp slt i64 %count, %limit
+  %more = icmp sgt i64 %k, 0
+  %go = and i1 %room, %more
+  br i1 %go, label %look, label %done
+look:
+  %k.n = sub i64 %k, 1
+  %t = call ptr @PyList_GetItem(ptr %handles, i64 %k.n)
+  %refs = load i32, ptr %t
+  %alone = icmp eq i32 %refs, 1
+  %type = slot %t O_TYPE
+  %is.t = icmp eq ptr %type, %Tensor
+  %weak = slot %t T_WEAK
+  %unseen = icmp eq ptr %weak, null
+  %origin = slot %t T_ORIGIN
+  %new = icmp eq ptr %origin, null
+  %value = slot %t T_VALUE
+  %pending = icmp eq ptr %value, %none
+  %trace = slot %t T_TRACE
+  %in = icmp ne ptr %trace, null
+  %a = and i1 %alone, %is.t
+  %b = and i1 %unseen, %new
+  %c = and i1 %pending, %in
+  %ab = and i1 %a, %b
+  %all = and i1 %ab, %c
+  br i1 %all, label %keep, label %next
+keep:
+  call void @Py_IncRef(ptr %t)
+  %gone.at = getelementptr i8, ptr %t, i64 T_TRACE
+  store ptr null, ptr %gone.at
+  %pool.at = getelementptr [POOL x ptr], ptr @pool, i64 0, i64 %count
+  store ptr %t, ptr %pool.at
+  %up = add i64 %count, 1
+  store i64 %up, ptr @pooled
+  call void @Py_DecRef(ptr %trace)
+  br label %next
+done:
+  call void @Py_IncRef(ptr %none)
+  ret ptr %none
+}
+"""
+
+__all__ = ["PARTS"]

@@ -113,18 +113,21 @@ def bessel_root(order: int) -> Any:
 
 
 def reflected(n: int, z: Any) -> Any:
-    """d^n/de^n of pi cot(pi e), z = e**2, without pole, sign and, for even n, the root at 1/2."""
+    """d^n/de^n of pi cot(pi e), z = e**2; for n = 0 less the pole, over e; else without sign, pole and root at 1/2."""
     e = mp.sqrt(z)
     s, c = mp.sin(mp.pi * e), mp.cos(mp.pi * e)
-    over = (1 - 2 * e) * (1 + 2 * e)
-    if n == 1:
-        return (mp.pi * e / s) ** 2
-    return (mp.pi * e / s) ** (n + 1) * c / over
+    if n == 0:
+        return (mp.pi * c / s - 1 / e) / e
+    return (mp.pi * e / s) ** 2 if n == 1 else (mp.pi * e / s) ** 3 * c / ((1 - 2 * e) * (1 + 2 * e))
 
 
 def trigamma(n: int, x: Any) -> Any:
     """psi^(n)(1 + x)."""
     return mp.psi(n, 1 + x)
+
+
+def lgamma(d: Any) -> Any:
+    return mp.loggamma(d + mp.mpf("1.5")) / ((d + mp.mpf("0.5")) * (d - mp.mpf("0.5")))
 
 
 # -------------------------------------------------------------------------------------------------------------- fitting
@@ -179,11 +182,13 @@ def rows() -> list[tuple[str, Function, Any, Any, int, str]]:
             put(f"BESSEL{n}_FAR", (partial(bessel_far, n, order), -1 + mp.mpf(10) ** -6, mp.mpf(1)), degree,
                 f"exp(-a) I_{n}(a) of order {order} times a**{order}.5, in 12 / a - 1 for a > 6")
     for n, degree in enumerate((15, 16, 17)):
-        put("POLES", (partial(reflected, n), mp.mpf(10) ** -12, mp.mpf("0.25") - mp.mpf(10) ** -12), degree,
-            f"(-1)**{n} d**{n} of pi cot(pi e), times e**{n + 1} / {n}!{', over 1 - 4 e**2' if n != 1 else ''}, in e**2")
+        put("POLES", (partial(reflected, n), mp.mpf(10) ** -12, mp.mpf("0.25") - mp.mpf(10) ** -12), degree, (
+            "(pi cot(pi e) - 1 / e) / e", "(pi / sin(pi e))**2 e**2",
+            "pi**3 cos(pi e) / sin(pi e)**3 e**3 / (1 - 4 e**2)")[n] + ", in e**2")
     for n, (k, degree) in enumerate((("0.609375", 26), ("0.640625", 28)), 1):
         put("POLYGAMMA", half_line("2", over(k, n, partial(trigamma, n))), degree,
             f"psi^({n})(1 + x) (x + {k})**{n}, K = 2")
+    put("LGAMMA", (lgamma, mp.mpf("-0.9"), mp.mpf("1.1")), 34, "log Gamma(x) / ((x - 1) (x - 2)) in x - 1.5 for 0.6 < x < 2.6")
     return out
 
 

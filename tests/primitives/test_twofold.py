@@ -9,7 +9,7 @@ import pytest
 from mpmath import mpf
 
 import adjoint as ad
-from adjoint.primitives import _twofold
+from adjoint.primitives import _reflection, _twofold
 from adjoint.primitives._twofold import Twofold
 
 RNG = np.random.default_rng(3)
@@ -76,3 +76,18 @@ def test_the_same_without_a_longer_hardware_type(name: str, monkeypatch: pytest.
     first = curvature()
     monkeypatch.setattr(_twofold, "LONG", None)
     np.testing.assert_allclose(curvature(), first, rtol=1e-13, atol=1e-14)
+
+
+def test_sine_and_cosine() -> None:
+    r = np.concatenate([RNG.uniform(-0.5, 0.5, 200), np.ldexp(0.7, -np.arange(1, 51)), 0.5 - np.ldexp(0.3, -np.arange(2, 52))])
+    s, c = _twofold.sin_cos_pi(r)
+    assert bits(s, mpmath.sinpi, Twofold(r)) > 102
+    assert bits(c, mpmath.cospi, Twofold(r)) > 102
+
+
+def test_gamma_functions_left_of_zero() -> None:
+    x = RNG.uniform(-24, -0.01, len(X))
+    for got, want in ((_reflection.careful_polygamma(x, 0), lambda v: mpmath.psi(0, v)),
+                      (_reflection.careful_polygamma(x, 2), lambda v: mpmath.psi(2, v)),
+                      (_reflection.careful_lgamma(x), lambda v: mpmath.log(abs(mpmath.gamma(v))))):
+        assert bits(got, want, Twofold(x), scale=mpf(1)) > 97

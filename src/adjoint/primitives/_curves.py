@@ -1,7 +1,7 @@
 """Tools of the special functions and activations: wide evaluation, families of derivatives, exact products."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -147,7 +147,7 @@ def tensor(x: Any) -> Any:
 
 # ---------------------------------------------------------------------------------------------------------- polynomials
 
-def horner(c: Coefficients, x: Any) -> Any:
+def horner(c: Sequence[Any], x: Any) -> Any:
     """The polynomial with coefficients ``c`` (constant first) at ``x``."""
     if len(c) == 1:
         return c[0]

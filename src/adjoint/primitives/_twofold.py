@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Context, Decimal
 from functools import lru_cache
+from math import factorial
 from typing import Any
 
 import numpy as np
 
-from ._curves import two_product, two_sum
+from ._curves import horner, two_product, two_sum
 
 
 def _settled(high: Any, low: Any) -> Twofold:
@@ -156,7 +157,7 @@ def exp(x: Any) -> Any:
     j = np.rint(r.high * _STEPS)
     r = r - j / _STEPS
     t = r.high
-    series = _SIXTH + r * (_SIXTH * 0.25 + t * (1 / 120 + t * (1 / 720 + t * (1 / 5040 + t / 40320))))
+    series = _SIXTH + r * (_SIXTH * 0.25 + t * (1 / 120 + t * (1 / 720 + t * (1 / 5040 + t * (1 / 40320 + t / 362880)))))
     less = r + r * r * (r * series + 0.5)
     high, low, reach = _table()
     at = np.where(np.isfinite(j), j, 0).astype(np.intp) + reach
@@ -171,6 +172,53 @@ def log(x: Any) -> Twofold:
     x = x.scaled(-n)
     near = np.log(x.high)
     return (x * exp(-near) - 1.0) + near + Twofold(*_LN2) * n.astype(np.float64)
+
+
+# ------------------------------------------------------------------------------------------------------- sine and cosine
+
+_PI_DIGITS = Decimal("3.14159265358979323846264338327950288419716939937510582")
+PI = Twofold(*_two(_PI_DIGITS))
+_PARTS = 64                                              # sin(pi j / 64) is looked up
+
+
+def ratio(p: int, q: int) -> Twofold:
+    """p / q to 106 bits."""
+    return Twofold(*_two(_DIGITS.divide(Decimal(p), Decimal(q))))
+
+
+@lru_cache(1)
+def _sines() -> tuple[Any, Any]:
+    """sin(pi j / 64) in two parts, for j up to 64."""
+
+    def sine(j: int) -> Decimal:
+        x = _DIGITS.divide(_DIGITS.multiply(_PI_DIGITS, Decimal(min(j, _PARTS - j))), Decimal(_PARTS))
+        term, total, square = x, Decimal(0), _DIGITS.multiply(x, x)
+        for k in range(2, 60, 2):
+            total = _DIGITS.add(total, term)
+            term = _DIGITS.divide(_DIGITS.multiply(term, square), Decimal(-k * (k + 1)))
+        return total
+
+    rows = [_two(sine(j)) for j in range(_PARTS + 1)]
+    return np.array([h for h, _ in rows]), np.array([low for _, low in rows])
+
+
+@lru_cache(1)
+def _taylor() -> tuple[list[Twofold], list[Twofold]]:
+    """(-1)^k / (2k+1)! and (-1)^k / (2k)!."""
+    return [ratio((-1) ** k, factorial(2 * k + 1)) for k in range(9)], [ratio((-1) ** k, factorial(2 * k)) for k in range(9)]
+
+
+def sin_cos_pi(r: Any) -> tuple[Twofold, Twofold]:
+    """sin(pi r) and cos(pi r) to about 100 bits, of their size also near their roots; for float64 numbers |r| up to 1/2."""
+    j = np.rint(r * _PARTS)
+    t = PI * (r - j / _PARTS)
+    square = t * t
+    small, rest = [horner(c, square) for c in _taylor()]
+    small = small * t
+    at, (high, low) = j.astype(np.intp), _sines()
+    sign = np.sign(j)
+    s, c = [Twofold(high[k] * w, low[k] * w) for k, w in ((np.abs(at), sign), (_PARTS // 2 - np.abs(at), 1.0))]
+    return s * rest + c * small, c * rest - s * small
 
 
 def repaired(y: Any, limit: Any, careful: Callable[..., Any], *xs: Any) -> Any:

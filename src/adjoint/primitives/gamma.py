@@ -12,9 +12,10 @@ from .._errors import DtypeError, complain
 from .._graph import Op, Primitive
 from .._trace import hooks, record
 from ._accuracy import measured
-from ._curves import cotangent_polynomial, curve, decayed, horner, rooted, scipy_special, tensor, wide
-from ._fits import BESSEL0_FAR, BESSEL0_NEAR, BESSEL1_FAR, BESSEL1_NEAR, BESSEL1_ROOTS
+from ._curves import cotangent_polynomial, curve, decayed, half_line, horner, rooted, scipy_special, tensor, wide
+from ._fits import BESSEL0_FAR, BESSEL0_NEAR, BESSEL1_FAR, BESSEL1_NEAR, BESSEL1_ROOTS, LGAMMA, POLYGAMMA
 from ._make import elementwise, elementwise_infer
+from ._reflection import reflected, reflected_lgamma
 from .arithmetic import multiply, negative
 
 __all__ = [
@@ -51,28 +52,32 @@ def _cot_pi(x: Any) -> Any:
 
 
 def polygamma_kernel(x: Any, n: int) -> Any:
-    """psi^(n)(x); left of 1/2 by reflection: psi^(n)(x) = (-1)^n psi^(n)(1 - x) - pi d^n/dx^n cot(pi x)."""
-    special = scipy_special()
+    """psi^(n)(x); left of 0 by reflection: psi^(n)(x) = (-1)^n psi^(n)(1 - x) - pi d^n/dx^n cot(pi x)."""
     left = x < 0
-    if n == 0:
-        left &= np.abs(x + 0.504) > 0.25                 # scipy knows that root
-        right = special.psi(np.where(left, 1.0 - x, x))
-        if not left.any():
-            return right
-        y = np.where(left, right - pi * _cot_pi(np.where(left, x, 0.5)), right)
-        return np.where(left & (x == np.rint(x)), np.nan, y)
-    sign = (-1.0) ** n
-    right = -sign * factorial(n) * special.zeta(n + 1.0, np.where(left, 1.0 - x, np.abs(x)))
+    right = _polygamma_right(np.where(left, 1.0 - x, x), n)
     if not np.any(left):
-        return np.where(x == 0, _at_pole(x, n), right)
-    mirrored = sign * right - pi ** (n + 1) * horner(cotangent_polynomial(n), _cot_pi(np.where(left, x, 0.5)))
-    pole = (x <= 0) & (x == np.rint(x))
-    return np.where(pole, _at_pole(x, n), np.where(left, mirrored, right))
+        return right
+    if n < 3:
+        y = np.array(right)
+        y[left] = reflected(x[left], n, right[left])
+    else:
+        mirrored = (-1.0) ** n * right - pi ** (n + 1) * horner(cotangent_polynomial(n), _cot_pi(np.where(left, x, 0.5)))
+        y = np.where(left, mirrored, right)
+    return np.where(left & (x == np.rint(x)), np.inf if n % 2 else np.nan, y)
 
 
-def _at_pole(x: Any, n: int) -> Any:
-    """At 0, -1, ...: +inf from both sides for odd n; for even n the sides differ: by the sign of zero, else NaN."""
-    return np.inf if n % 2 else np.where(x == 0, -np.copysign(np.inf, x), np.nan)
+_PSI_SHIFT = (0.609375, 0.640625)
+
+
+def _polygamma_right(x: Any, n: int) -> Any:
+    """For x >= 0; at the pole at 0, where even orders differ from the two sides, by the sign of zero."""
+    if n == 0:
+        return scipy_special().psi(x)
+    if n < 3:
+        rest = decayed(half_line(POLYGAMMA[n - 1], 2.0, x), x, _PSI_SHIFT[n - 1], n)
+        return 1.0 / x / x + rest if n == 1 else rest - 2.0 / x / x / x
+    y = -(-1.0) ** n * factorial(n) * scipy_special().zeta(n + 1.0, np.abs(x))
+    return np.where(x == 0, np.inf if n % 2 else -np.copysign(np.inf, x), y)
 
 
 _with_roots = rooted("digamma", polygamma_kernel)
@@ -128,38 +133,32 @@ def _elementwise(name: str, kernel: Any, partials: Any, **more: Any) -> Any:
 digamma = _elementwise(
     "digamma", _with_roots, lambda y, x: (record(_POLYGAMMA.op(n=1), x),), domain=((0.5, 4.0),),
     oracle="scipy.special.psi",
-    error=measured("SciPy's psi and zeta, reflection (DLMF 5.5.4), series at the roots (tools/roots.py)", float64=(5, 4, 6),
-                   why="close to the poles left of 0"),
+    error=measured("SciPy's psi, slopes by tools/fits.py, reflection (DLMF 5.5.4), series at the roots (tools/roots.py)"),
     doc="The digamma function psi(x), the derivative of log Gamma(x).")
-
-@lru_cache(1)
-def _zeta_series() -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The series of lgamma at 1 and at 2: -gamma d + sum of zeta(k) (-d)^k / k, and the same with 1 taken from each."""
-    less = [float(scipy_special().zeta(k, 2.0)) for k in range(2, 40)]
-    euler, rest = 0.5772156649015329, 0.42278433509846714
-    return ((-euler, *((-1) ** k * (1.0 + z) / k for k, z in enumerate(less, 2))),
-            (rest, *((-1) ** k * z / k for k, z in enumerate(less, 2))))
 
 
 def _lgamma_kernel(x: Any) -> Any:
-    """scipy's, but at the zeros 1 and 2 from the series there, and near 0 as -log |x|."""
+    """scipy's, but around the zeros 1 and 2 a polynomial, left of 0 by reflection, and near 0 as -log |x|."""
     y = scipy_special().gammaln(np.where(np.isinf(x), np.inf, x))
+    left = (x < 0) & (x > -25.0) & (x != np.rint(x))
+    if left.any():
+        y = np.array(y)
+        y[left] = reflected_lgamma(x[left])
     tiny = (np.abs(x) < 1e-300) & (x != 0)
     if tiny.any():
         y = np.where(tiny, -np.log(np.where(tiny, np.abs(x), 1.0)), y)
-    for root, reach, series in zip((1.0, 2.0), (0.4, 0.6), _zeta_series()):
-        d = x - root
-        near = np.abs(d) < reach
-        if near.any():
-            d = np.where(near, d, 0.0)
-            y = np.where(near, d * horner(series, d), y)
+    near = (x > 0.6) & (x < 2.6)
+    if near.any():
+        y = np.array(y)
+        d = x[near]
+        y[near] = (d - 1.0) * (d - 2.0) * horner(LGAMMA[0], d - 1.5)
     return y
 
 
 lgamma = _elementwise(
     "lgamma", rooted("lgamma", lambda x, n: _lgamma_kernel(x)), lambda y, x: (digamma(x),), domain=((0.5, 4.0),),
     oracle="scipy.special.gammaln",
-    error=measured("SciPy's gammaln, series at the roots (tools/roots.py)"),
+    error=measured("SciPy's gammaln, a polynomial around 1 and 2, reflection, series at roots (tools/roots.py)"),
     doc="The logarithm of |Gamma(x)|; its derivative is digamma.")
 
 

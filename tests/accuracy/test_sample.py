@@ -104,3 +104,20 @@ def test_products_of_matrices(n: int, dtype: Any) -> None:
     """The classical bound, n units of |A| |B|, for the product and for both its cotangents."""
     for found, terms in zip(rows.product_bounds(ad.GradientTape, ad, n, dtype), (n, 24, 24)):
         assert found <= terms + 2
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (3, 1), (1, 4), (5, 6)])
+def test_long_products_do_not_lose_more(m: int, n: int, dtype: Any, engine: str) -> None:
+    """Positive terms, a million of them and some: a few units of the result, whatever the shapes."""
+    ad.config.engine = engine
+    rng = np.random.default_rng(4)
+    a, b = rng.uniform(0, 1, (m, 1_000_100)).astype(dtype), rng.uniform(0, 1, (1_000_100, n)).astype(dtype)
+    exact = np.stack([np.sum(a.real.astype(np.longdouble) * column.real, axis=-1) for column in b.T], axis=-1)
+    for got in (ad.matmul(ad.constant(a), ad.constant(b)).numpy(),
+                ad.einsum("ki,kj->ij", ad.constant(np.ascontiguousarray(a.T)), ad.constant(b)).numpy(),
+                ad.matmul(ad.constant(a[0]), ad.constant(b)).numpy()[None]):
+        assert np.max(np.abs(got - exact[:len(got)]) / exact[:len(got)]) <= 4 * np.finfo(dtype).eps
+    batch = ad.matmul(ad.constant(a[None]), ad.constant(b[None])).numpy()
+    assert np.max(np.abs(batch[0] - exact) / exact) <= 4 * np.finfo(dtype).eps

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from .._graph import Shape, Spec
+from ..primitives.contraction import in_parts
 from ..primitives.movement import RESHAPE, TRANSPOSE
 from .access import Strides, View, contiguous, seen
 from .program import Instr, Program
@@ -123,6 +124,8 @@ def _product(spec: Spec, labels: Any, shapes: Sequence[Shape], a: View, b: View,
         return None                                      # the result's rows go along the batch
     m, n, k = (rows or [(1, 0, 0, 0)])[0], (columns or [(1, 0, 0, 1)])[0], (inner or [(1, 0, 0, 0)])[0]
     if layout(m[0], k[0], m[1], k[1]) is None or layout(k[0], n[0], k[2], n[2]) is None or (m[0] > 1 and m[3] < n[0]):
+        return None
+    if in_parts(m[0], n[0], k[0]):                       # its kernel knows how
         return None
     loops = [x for x in outer if x is not m and x is not n]
     return Product(TYPES[spec.dtype.name], a, b, (m, n, k), loops, out)

@@ -16,7 +16,7 @@ from .._tensor import Value
 from .._trace import hooks, record
 from ._make import broadcast_shapes, install, normalize_axis
 from .arithmetic import add, multiply
-from .broadcast import broadcast_to, sum
+from .broadcast import add_up, broadcast_to, sum, wide
 from .complex import conj
 from .convert import cast, convert
 from .indexing import TENSOR, iota, unindex
@@ -31,16 +31,52 @@ def _narrow(dtype: Any) -> bool:
     return dtype.itemsize == 2 and dtype.kind in "fV"
 
 
+def in_parts(m: int, n: int, k: int) -> int:
+    """How many of ``k`` terms a product adds up at a time, so that its error does not grow with their number; 0 for all."""
+    part = 1024 if m == 1 or n == 1 else 4096            # a row times a matrix is added up in memory, one term after the other
+    return part if k >= 4 * part else 0
+
+
+def _multiplied(a: Any, b: Any) -> Any:
+    """np.matmul, but long sums in parts."""
+    k = a.shape[-1]
+    m, n = a.shape[-2] if a.ndim > 1 else 1, b.shape[-1] if b.ndim > 1 else 1
+    part = in_parts(m, n, k) if a.dtype.kind in "fc" else 0
+    if not part:
+        return np.matmul(a, b)
+    if a.ndim < 2 or b.ndim < 2:
+        y = _multiplied(a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b)
+        y = y[..., 0] if b.ndim == 1 else y
+        return y[..., 0] if a.ndim == b.ndim == 1 else y[..., 0, :] if a.ndim == 1 else y
+    if a.ndim == b.ndim == 2 and m * n * k <= part << 18:
+        whole = k // part * part
+        parts = np.matmul(a[:, :whole].reshape(m, -1, part).transpose(1, 0, 2), b[:whole].reshape(-1, part, n))
+        rest = np.matmul(a[:, whole:], b[whole:])
+        return (add_up(parts, (0,)) + rest).astype(a.dtype)
+    total: Any = np.zeros((), wide(a.dtype))
+    lost: Any = 0.0
+    for start in range(0, k, part):
+        more = np.matmul(a[..., start: start + part], b[..., start: start + part, :])
+        if total.dtype != a.dtype:
+            total = total + more
+            continue
+        after = total + more
+        back = after - total
+        lost = lost + ((total - (after - back)) + (more - back))
+        total = after
+    return np.where(np.isfinite(lost), total + lost, total).astype(a.dtype)
+
+
 def _matmul_kernel(a: Any, b: Any, ta: bool, tb: bool) -> Any:
     if ta:
         a = a.swapaxes(-1, -2)
     if tb:
         b = b.swapaxes(-1, -2)
     if _narrow(a.dtype):
-        return np.asarray(np.matmul(a.astype(np.float32), b.astype(np.float32))).astype(a.dtype)
+        return np.asarray(_multiplied(a.astype(np.float32), b.astype(np.float32))).astype(a.dtype)
     if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous:
-        return np.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
-    return np.matmul(a, b)
+        return _multiplied(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
+    return _multiplied(a, b)
 
 
 def _ends(shape: Shape, t: bool) -> tuple[int, int]:
@@ -396,7 +432,7 @@ def _two(inputs: Labels, output: str, shapes: tuple[Shape, ...]) -> Callable[...
     same = order == tuple(range(len(order)))
 
     def run(x: Any, y: Any) -> Any:
-        z = np.matmul(x.transpose(first).reshape(*lead, m, k), y.transpose(second).reshape(*lead, k, n)).reshape(out_shape)
+        z = _multiplied(x.transpose(first).reshape(*lead, m, k), y.transpose(second).reshape(*lead, k, n)).reshape(out_shape)
         return z if same else z.transpose(order)
 
     return run

@@ -208,6 +208,17 @@ def test_a_constant_row_has_no_spread_and_no_nan() -> None:
     np.testing.assert_array_equal(h[:3], 0)
 
 
+@pytest.mark.parametrize("engine", ["numpy", "llvm"])
+@pytest.mark.parametrize(("dtype", "large"), [("float16", 6e4), ("bfloat16", 3e38), ("float32", 3e38)])
+def test_a_mean_does_not_overflow_on_the_way(dtype: str, large: float, engine: str) -> None:
+    before, ad.config.engine = ad.config.engine, engine
+    x = ad.cast(ad.constant(np.full((40, 3), large), "float64"), dtype)
+    for axis in (None, 0, 1):
+        for _ in range(2):
+            np.testing.assert_array_equal(ad.mean(x, axis).numpy(), x.numpy().flat[0])
+    ad.config.engine = before
+
+
 def test_std_neither_overflows_nor_vanishes() -> None:
     for scale in (1e300, 1e-300):
         np.testing.assert_allclose(float(ad.std(ad.constant(np.array([1.0, 3.0]) * scale))), scale, rtol=1e-15)

@@ -68,8 +68,8 @@ def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     NumPy adds pairwise only along the last axes of an array; elsewhere float64 goes in blocks.
     """
     work = _WIDE.get(x.dtype.char)
-    if work is not None and x.dtype.itemsize == 2 and x.size > 4096:
-        work = _WIDE["f"]                                # so many terms would show in float32
+    if work is not None and x.dtype.itemsize == 2:
+        work = _WIDE["f"]                                # a sum of bfloat16 on the way to a mean may leave float32's range
     if work is not None or x.size <= 32 or x.dtype.kind not in "fc" or not axes:
         return _sum_of(x, axes, work or x.dtype, None, keepdims)
     terms = 1

@@ -108,7 +108,8 @@ MEAN: Primitive = Primitive(
 def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
     """The arithmetic mean of ``x`` over ``axis`` (an int, a tuple, or None for all).
 
-    float32 is added up in float64 and rounded once; integers give float32. The mean of no elements is nan. Raises
+    float32 and narrower are added up in float64 and rounded once, so that nothing overflows on the way; integers give
+    float32. The mean of no elements is nan. Raises
     AxisError for an axis out of range. (TensorFlow divides integers as integers.)
 
     >>> import adjoint as ad

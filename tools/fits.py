@@ -130,6 +130,21 @@ def lgamma(d: Any) -> Any:
     return mp.loggamma(d + mp.mpf("1.5")) / ((d + mp.mpf("0.5")) * (d - mp.mpf("0.5")))
 
 
+def sinc(order: int, u: Any) -> Any:
+    """sinc' over x, or sinc'' over x**2 - root**2, in u = x**2."""
+    x = mp.sqrt(u)
+    z = mp.pi * x
+    s, c = mp.sin(z), mp.cos(z)
+    if order == 1:
+        return (c - s / z) / u
+    return -(mp.pi * s * (1 - 2 / z ** 2) + 2 * c / x) / x / (u - sinc_root() ** 2)
+
+
+@lru_cache(1)
+def sinc_root() -> Any:
+    return mp.findroot(lambda z: (2 - z * z) * mp.sin(z) - 2 * z * mp.cos(z), 2.0816) / mp.pi
+
+
 # -------------------------------------------------------------------------------------------------------------- fitting
 
 
@@ -189,6 +204,9 @@ def rows() -> list[tuple[str, Function, Any, Any, int, str]]:
         put("POLYGAMMA", half_line("2", over(k, n, partial(trigamma, n))), degree,
             f"psi^({n})(1 + x) (x + {k})**{n}, K = 2")
     put("LGAMMA", (lgamma, mp.mpf("-0.9"), mp.mpf("1.1")), 34, "log Gamma(x) / ((x - 1) (x - 2)) in x - 1.5 for 0.6 < x < 2.6")
+    for n, degree in ((1, 11), (2, 11)):
+        put("SINC", (partial(sinc, n), mp.mpf(10) ** -12, mp.mpf("1.45")), degree,
+            ("sinc' / x", "sinc'' / (x**2 - its root**2)")[n - 1] + " in x**2 for |x| < 1.2")
     return out
 
 
@@ -221,10 +239,10 @@ def main(names: list[str]) -> None:
             lines += ["        " + ", ".join(repr(v) for v in c[i:i + 4]) + "," for i in range(0, len(c), 4)]
             lines.append("    ),")
         lines.append(")")
-    for name, root in (("GELU_ROOT", GELU_ROOT), ("BESSEL1_ROOTS", None)):
-        pairs = [root] if root is not None else [bessel_root(1), bessel_root(2)]
-        split = [(float(rounded(r, "F64")), float(r - rounded(r, "F64"))) for r in pairs]
-        lines.append(f"{name} = {split[0] if root is not None else tuple(split)!r}")
+    for name, roots in (("GELU_ROOT", [GELU_ROOT]), ("SINC_ROOT", [sinc_root()]),
+                        ("BESSEL1_ROOTS", [bessel_root(1), bessel_root(2)])):
+        split = [(float(rounded(r, "F64")), float(r - rounded(r, "F64"))) for r in roots]
+        lines.append(f"{name} = {tuple(split) if len(split) > 1 else split[0]!r}")
     TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

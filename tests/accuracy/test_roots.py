@@ -56,3 +56,12 @@ def test_the_gamma_functions_left_of_minus_six(engine: str) -> None:
         assert ulps(ad.lgamma(ad.constant(x)).numpy(), lambda v: mpmath.log(abs(mpmath.gamma(v))), x) < 4
     finally:
         ad.config.engine = before
+
+
+def test_the_second_slope_of_sinc() -> None:
+    def bend(v: Any) -> Any:
+        z = mpmath.pi * v
+        return ((2 - z * z) * mpmath.sin(z) - 2 * z * mpmath.cos(z)) / v ** 3 / mpmath.pi
+
+    x = around(roots_of(bend, [(0.6, 0.7), *((k - 0.2, k) for k in (2, 3, 4, 7)), *((k - 0.02, k) for k in (20, 1000))]))
+    assert ulps(derivative(ad.sinc, x, 2).numpy(), bend, x) < 4

@@ -205,7 +205,7 @@ def _sines() -> tuple[Any, Any]:
 @lru_cache(1)
 def _taylor() -> tuple[list[Twofold], list[Twofold]]:
     """(-1)^k / (2k+1)! and (-1)^k / (2k)!."""
-    return [ratio((-1) ** k, factorial(2 * k + 1)) for k in range(9)], [ratio((-1) ** k, factorial(2 * k)) for k in range(9)]
+    return [ratio((-1) ** k, factorial(2 * k + 1)) for k in range(8)], [ratio((-1) ** k, factorial(2 * k)) for k in range(8)]
 
 
 def sin_cos_pi(r: Any) -> tuple[Twofold, Twofold]:
@@ -213,7 +213,7 @@ def sin_cos_pi(r: Any) -> tuple[Twofold, Twofold]:
     j = np.rint(r * _PARTS)
     t = PI * (r - j / _PARTS)
     square = t * t
-    small, rest = [horner(c, square) for c in _taylor()]
+    small, rest = [horner([*c[:4], horner([v.high for v in c[4:]], square.high)], square) for c in _taylor()]
     small = small * t
     at, (high, low) = j.astype(np.intp), _sines()
     sign = np.sign(j)

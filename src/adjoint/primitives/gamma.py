@@ -13,9 +13,10 @@ from .._graph import Op, Primitive
 from .._trace import hooks, record
 from ._accuracy import measured
 from ._curves import cotangent_polynomial, curve, decayed, half_line, horner, rooted, scipy_special, tensor, wide
-from ._fits import BESSEL0_FAR, BESSEL0_NEAR, BESSEL1_FAR, BESSEL1_NEAR, BESSEL1_ROOTS, LGAMMA, POLYGAMMA
+from ._fits import BESSEL0_FAR, BESSEL0_NEAR, BESSEL1_FAR, BESSEL1_NEAR, BESSEL1_ROOTS, LGAMMA, POLYGAMMA, SINC, SINC_ROOT
 from ._make import elementwise, elementwise_infer
 from ._reflection import reflected, reflected_lgamma
+from ._twofold import PI, Twofold, repaired, sin_cos_pi
 from .arithmetic import multiply, negative
 
 __all__ = [
@@ -560,8 +561,40 @@ def _sinc_terms(order: int) -> tuple[tuple[int, float], ...]:
     return tuple(sorted(out.items()))
 
 
+def _sinc_bend(x: Any) -> Twofold:
+    """x sinc''(x) = -pi sin(pi x) (1 - 2 / (pi x)^2) - 2 cos(pi x) / x, without the sign of cos(pi rint(x))."""
+    sine, cosine = sin_cos_pi(x - np.rint(x))
+    z = PI * x
+    return -(PI * sine * (1.0 - 2.0 / (z * z)) + 2.0 * cosine / x)
+
+
+def _sinc_kernel(x: Any, n: int, careful: bool = True) -> Any:
+    """Near 0 polynomials; from |x| = 1.2 on sines and cosines of the exactly reduced argument."""
+    if n == 0 or n > 2:
+        return pi ** n * sum(c * spherical_kernel(x, k) for k, c in _sinc_terms(n))
+    a = np.abs(x)
+    near = np.minimum(a, 1.2)
+    y = horner(SINC[n - 1], near * near)
+    y = y * x if n == 1 else y * ((near - SINC_ROOT[0]) - SINC_ROOT[1]) * (near + SINC_ROOT[0])
+    is_far = a >= 1.2
+    if not is_far.any():
+        return y
+    far = np.where(is_far & np.isfinite(x), x, 2.0)
+    k = np.rint(far)
+    sign = 1.0 - 2.0 * np.abs(np.fmod(k, 2.0))
+    sine, cosine = np.sin(pi * (far - k)), np.cos(pi * (far - k))
+    if n == 1:
+        bent = cosine - sine / pi / far
+    else:
+        turn = 2.0 * cosine / far
+        bent = -pi * sine * (1.0 - (2.0 / pi ** 2) / far / far) - turn
+        if careful:                                      # beyond 1e15 the fraction of x is 0, or too large to cancel
+            bent = repaired(bent, np.where(is_far & (a < 1e15), np.abs(turn), 0.0), _sinc_bend, far)
+    return np.where(is_far, np.where(np.isinf(x), 0.0, sign * bent / far), y)
+
+
 sinc = curve(
-    "sinc", lambda x, n: pi ** n * sum(c * spherical_kernel(x, k) for k, c in _sinc_terms(n)), oracle="numpy.sinc",
-    error=measured("sine and cosine of the exactly reduced argument, a series near 0", float64=(4, 4, 20),
-                   why="f' counts against |x f''| at its roots; close to those of f''"),
+    "sinc", _sinc_kernel, narrow=lambda x, n: _sinc_kernel(x, n, False), oracle="numpy.sinc",
+    error=measured("sine and cosine of the exactly reduced argument, polynomials near 0 (tools/fits.py)",
+                   why="f' in float64 counts against |x f''| at its roots"),
     doc="The normalized sinc sin(pi x) / (pi x), 1 at 0; its argument is reduced exactly.")

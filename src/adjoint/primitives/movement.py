@@ -50,9 +50,14 @@ def define(name: str, infer: Any, kernel: Any, vjp: Any, shift: Any, **more: Any
 
 # -------------------------------------------------------------------------------------------------------------- reshape
 
+_CAN_REFUSE = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
+
+
 def _reshape_view(x: Any, shape: Shape) -> Any:
+    if _CAN_REFUSE:
+        return np.reshape(x, shape, copy=False)          # raises where it can't be had without a copy
     x = x.view()
-    x.shape = shape                                      # raises where it can't be had without a copy
+    x.shape = shape                                      # the same in older versions
     return x
 
 

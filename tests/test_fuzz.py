@@ -11,7 +11,9 @@ from adjoint._config import config
 
 UNARY = [ad.sin, ad.tanh, ad.exp, lambda x: x * x, lambda x: -x, lambda x: x / 3.0,
          lambda x: ad.sum(x, axis=0, keepdims=True) + x,
-         lambda x: ad.reshape(ad.reshape(x, (6,)), (2, 3)), lambda x: x[::-1], lambda x: ad.where(x > 0.0, x, x * 0.1)]
+         lambda x: ad.reshape(ad.reshape(x, (6,)), (2, 3)), lambda x: x[::-1], lambda x: ad.take(x, [2, 0, -1], axis=1),
+         lambda x: ad.scatter([[1], [1]], x, (2, 3)), lambda x: ad.take_along_axis(x, ad.constant([[2], [-3]]), 1) * x,
+         lambda x: ad.cumsum(x, axis=1), lambda x: ad.tril(x) + 0.1, lambda x: ad.where(x > 0.0, x, x * 0.1)]
 BINARY = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b * 0.3, ad.maximum,
           lambda a, b: ad.matmul(a, ad.transpose(b)) @ b * 0.2]
 

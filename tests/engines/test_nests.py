@@ -54,7 +54,7 @@ def random_program(seed: int) -> Any:
             x = draw()
             n = x.ndim
             axis = int(rng.integers(n)) if n else None
-            kind = rng.integers(12)
+            kind = rng.integers(19)
             if kind == 0 and n:
                 x = [ad.sum, ad.mean, ad.max, ad.min][rng.integers(4)](x, axis=axis, keepdims=bool(rng.integers(2)))
             elif kind == 1 and n:
@@ -81,6 +81,22 @@ def random_program(seed: int) -> Any:
                 x = ad.concat([x, ad.tanh(x), x * 2.0], axis=axis)
             elif kind == 10:
                 x = ad.stack([ad.sum(x), ad.max(x)]) if rng.integers(2) else ad.stack([x, ad.tanh(x)], axis=n)
+            elif kind == 11 and n:
+                x = ad.take(x, ad.Tensor(rng.integers(-x.shape[axis], x.shape[axis], size=(2, 3))[:rng.integers(1, 3)]), axis)
+            elif kind == 12 and n:
+                many = (*x.shape[:axis], int(rng.integers(1, 4)), *x.shape[axis + 1:])
+                x = ad.take_along_axis(x, ad.Tensor(rng.integers(-x.shape[axis], x.shape[axis], size=many)), axis)
+            elif kind == 13 and n:
+                x = ad.scatter(ad.Tensor(rng.integers(5, size=(x.shape[0], 1))), x, (5, *x.shape[1:]))
+            elif kind == 14 and n:
+                place = ad.argmax(x, axis=axis, keepdims=True)
+                x = ad.take_along_axis(x, place, axis) + ad.cast(place, x.dtype)
+            elif kind == 15 and n:
+                x = [ad.cumsum, ad.cumprod][rng.integers(2)](ad.tanh(x), axis=axis, reverse=bool(rng.integers(2)))
+            elif kind == 16 and n > 1:
+                x = [ad.tril, ad.triu][rng.integers(2)](x, int(rng.integers(-2, 3)))
+            elif kind == 17 and n:
+                x = ad.roll(x, int(rng.integers(-3, 4)), axis)
             else:
                 x = ad.exp(-x * x)
             if x.size > 3000:

@@ -45,6 +45,38 @@ class Functions(Further):
             return s.select(x.eq(0.0), x.of(0.0), (x.to("f64") * s.narrow_log(y.to("f64"))).to("f32"))
         return s.select(x.eq(0.0), x.of(0.0), x * s.log(y))
 
+    def fmod(s, x: Expr, y: Expr) -> Expr:
+        """x - y * trunc(x / y), which is exact; a quotient of more than 52 bits is refused."""
+        if x.type == "f32":
+            return s.fmod(x.to("f64"), y.to("f64")).to("f32")
+        a, b = abs(x), abs(y)
+        q = s.trunc(a / b)
+        s.refuse((q >= 2.0**52) & s.isfinite(a) & (b > 0.0))
+        r = s.fma(-q, b, a)                              # q may be one too large, or too small
+        r = s.select(r < 0.0, r + b, r)
+        r = s.select(r >= b, r - b, r)
+        return s.copysign(s.select(b.eq(_INF) & (a < _INF), a, r), x)
+
+    def remainder(s, x: Expr, y: Expr) -> Expr:
+        """x - y * floor(x / y)."""
+        if not x.floating:
+            rest = s.divided(x, y)[1]
+            return rest if x.type[0] == "u" else s.select(rest.ne(0) & (rest < 0).ne(y < 0), rest + y, rest)
+        rest = s.fmod(x, y)
+        return s.select(rest.eq(0.0), s.copysign(0.0, y), s.select((rest < 0.0).ne(y < 0.0), rest + y, rest))
+
+    def floor_divide(s, x: Expr, y: Expr) -> Expr:
+        """floor(x / y), by way of the remainder."""
+        if not x.floating:
+            q, rest = s.divided(x, y)
+            return q if x.type[0] == "u" else s.select(rest.ne(0) & (rest < 0).ne(y < 0), q - 1, q)
+        rest = s.fmod(x, y)
+        q = (x - rest) / y
+        q = s.select(rest.ne(0.0) & (rest < 0.0).ne(y < 0.0), q - 1.0, q)
+        whole = s.floor(q)
+        whole = s.select(q - whole > 0.5, whole + 1.0, whole)
+        return s.select(y.eq(0.0), x / y, s.select(q.eq(0.0), s.copysign(0.0, x / y), whole))
+
     def scaled(s, x: Expr, factor: float) -> Expr:
         """x times a float64 number, rounded once."""
         return (x.to("f64") * factor).to(x.type)

@@ -37,6 +37,11 @@ def _fma(a: Any, b: Any, c: Any) -> Any:
     return np.where(np.isfinite(exact) & ((exact != 0) | (e != 0)), exact, p + c)   # where splitting overflows, and the sign of 0
 
 
+def _quotient(x: Any, y: Any) -> Any:
+    q = x // y
+    return q + ((q < 0) & (q * y != x)).astype(q.dtype)
+
+
 def _shr(x: Any, n: Any) -> Any:
     unsigned = np.dtype(f"u{x.dtype.itemsize}")
     return (x.view(unsigned) >> n.astype(unsigned)).view(x.dtype)
@@ -47,7 +52,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "floor": np.floor, "rint": np.rint, "trunc": np.trunc, "copysign": np.copysign, "lt": np.less, "le": np.less_equal,
     "eq": np.equal, "ne": np.not_equal, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "not": np.invert, "shl": np.left_shift, "shr": _shr, "select": np.where, "fma": _fma,
-    "div": np.true_divide,
+    "div": np.true_divide, "quotient": _quotient, "rest": np.fmod,
 }
 
 

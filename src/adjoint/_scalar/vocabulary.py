@@ -4,7 +4,8 @@ Types are named by kind and bits: f32 f64, i8 ... i64, u8 ... u64, b (a truth va
 for but ``convert`` and constants: what is stored in them is computed in f32 and rounded once. Operations:
 
     const  input  read                          values; one is read so many elements further on
-    add sub mul div neg fma                     arithmetic (integers wrap); fma is a*b + c rounded once
+    add sub mul div neg fma                     arithmetic (integers wrap); fma is a*b + c rounded once, div is of floats
+    quotient rest                               of integers, towards zero; not by 0, and not by -1
     abs sqrt floor rint trunc copysign          floats, without rounding of their own but for sqrt
     lt le eq ne                                 comparisons, all false beside NaN but for ne
     and or xor not shl shr                      bits (shr fills with zeros) and truth values
@@ -154,6 +155,14 @@ class Vocabulary:
     def fma(self, a: Any, b: Any, c: Any) -> Expr:
         like = next(v for v in (a, b, c) if v.__class__ is Expr)
         return self.make("fma", like.type, (like.of(a), like.of(b), like.of(c)))
+
+    def divided(self, x: Expr, y: Expr) -> tuple[Expr, Expr]:
+        """Quotient towards zero and rest of integers; both are 0 where y is."""
+        by = self.select(y.eq(0) if y.type[0] == "u" else y.eq(0) | y.eq(-1), 1, y)
+        quotient, rest = (self.make(op, x.type, (x, by)) for op in ("quotient", "rest"))
+        if y.type[0] != "u":
+            quotient = self.select(y.eq(-1), -x, quotient)
+        return self.select(y.eq(0), 0, quotient), rest
 
     def select(self, condition: Expr, x: Any, y: Any) -> Expr:
         like = x if x.__class__ is Expr else y

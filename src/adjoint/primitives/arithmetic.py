@@ -262,29 +262,35 @@ def _whole_part(x: Any, y: Any) -> Any:
     if x.dtype.kind in "iu":
         q = np.floor_divide(x, y)
         return q + ((q < 0) & (q * y != x)).astype(q.dtype)
+    if x.dtype.itemsize == 2:                            # rounded once
+        return np.trunc(np.true_divide(x.astype(np.float32), y.astype(np.float32))).astype(x.dtype)
     return np.trunc(np.true_divide(x, y))
 
 
 floor_divide = elementwise(
     "floor_divide", 2, _floor_divide_kernel, lambda r, x, y: (None, None), kinds="iuf", operator="floordiv",
+    lower=lambda s, x, y: s.floor_divide(x, y),
     oracle="numpy.floor_divide", domain=((-3.0, 3.0), (0.5, 3.0)),
     doc=example("The quotient x / y rounded down, x // y.", "float(ad.floor_divide(-7.0, 2.0))", "-4.0",
                 "Its derivative is zero (None). An integer divided by 0 gives 0."))
 
 trunc_divide = elementwise(
     "trunc_divide", 2, _whole_part, lambda r, x, y: (None, None), kinds="iuf",
+    lower=lambda s, x, y: s.trunc(x / y) if x.floating else s.divided(x, y)[0],
     oracle=lambda x, y: np.trunc(x / y), domain=((-3.0, 3.0), (0.5, 3.0)),
     doc=example("The quotient x / y rounded towards zero.", "float(ad.trunc_divide(-7.0, 2.0))", "-3.0",
                 "Its derivative is zero (None). TensorFlow's truncatediv."))
 
 remainder = elementwise(
     "remainder", 2, np.remainder, lambda r, x, y: (1, negative(floor_divide(x, y))), kinds="iuf", operator="mod",
+    lower=lambda s, x, y: s.remainder(x, y),
     oracle="numpy.remainder", domain=((-3.0, 3.0), (0.5, 3.0)),
     doc=example("The remainder x - y * floor(x / y), with the sign of y.", "float(ad.remainder(-7.0, 4.0))", "1.0",
                 "Derivatives: 1 and -floor(x / y). TensorFlow's floormod and mod."))
 
 fmod = elementwise(
     "fmod", 2, np.fmod, lambda r, x, y: (1, negative(trunc_divide(x, y))), kinds="iuf", oracle="numpy.fmod",
+    lower=lambda s, x, y: s.fmod(x, y) if x.floating else s.divided(x, y)[1],
     domain=((-3.0, 3.0), (0.5, 3.0)),
     doc=example("The remainder x - y * trunc(x / y), with the sign of x.", "float(ad.fmod(-7.0, 4.0))", "-3.0",
                 "Derivatives: 1 and -trunc(x / y). C's fmod, TensorFlow's truncatemod."))

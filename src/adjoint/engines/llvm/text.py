@@ -18,6 +18,7 @@ SIZE = {t: max(1, n // 8) for t, n in BITS.items()}
 
 SCALAR = "; one by one"                                  # marks a loop that the compiler may write in vectors
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+_WHOLE = {"quotient": "div", "rest": "rem"}
 _INTRINSIC = {"sqrt": "sqrt", "floor": "floor", "rint": "rint", "trunc": "trunc", "abs": "fabs", "copysign": "copysign",
               "fma": "fma"}
 _ZEROS = frozenset({"0", "0.0", "false", "0x0000000000000000", "0xH0000"})
@@ -125,6 +126,8 @@ class Writer:
             if floating:
                 return self.set(f"{_FLOAT[op]} {t} {a[0]}, {a[1]}")
             return self.set(f"{op} {t} {a[0]}, {a[1]}")
+        if op in _WHOLE:
+            return self.set(f"{'s' if type[0] == 'i' else 'u'}{_WHOLE[op]} {t} {a[0]}, {a[1]}")
         if op == "neg":
             return self.set(f"fneg {t} {a[0]}") if floating else self.set(f"sub {t} {self.all('0', TYPE[type])}, {a[0]}")
         if op == "abs" and not floating:

@@ -56,8 +56,13 @@ def note(trace: Trace, node: Node) -> None:
     off = frame.f_lasti
     if node.code is None:
         node.off, node.code = off, code
-    elif node.code is not code or node.off != off:
+    elif node.code is not code:
         trace.where[node.idx] = code, off  # type: ignore[index]
+    elif node.off != off:
+        if line_of((code, off)) == line_of((code, node.off)):
+            node.off = off                               # Python specialises a call after some runs, and stands elsewhere then
+        else:
+            trace.where[node.idx] = code, off  # type: ignore[index]
 
 
 def jump(trace: Trace, node: Node, line: tuple[Any, int] | None = None) -> None:

@@ -167,6 +167,7 @@ class _Hooks:
     pull_back: Callable[..., list[Any]]                  # (rule, g, xs): the cotangents of xs through what rule(*xs) records
     live: Callable[[list[Any]], list[Any]]               # those of a list of tensors that something outside of it refers to
     record: Callable[..., Any] | None = None             # what ``record`` asks first, where there is native code; None: go on
+    enter: Callable[[Trace, Any], int | None] | None = None           # what ``enter`` asks first
     tensors: Callable[[Trace, Any], list[Any] | None] | None = None   # the same for tensors at (place, spec)s
     reuse: Callable[[list[Any]], None]                   # called with the tensors of a settled program: they may be used again
     inspector: Callable[[], Any]                         # the module that explains, loaded when asked
@@ -210,6 +211,10 @@ def step(trace: Trace, op: Op, args: tuple[int, ...], out: Any) -> Node:
 
 def enter(trace: Trace, x: Any) -> int:
     """The place of ``x`` (a Tensor or a Variable) in ``trace``, which it enters as an input when it is not there."""
+    if hooks.enter is not None:
+        known = hooks.enter(trace, x)
+        if known is not None:
+            return known
     if trace.captures:
         known = trace.captures.get(id(x))
         if known is not None:

@@ -241,11 +241,8 @@ class GradientTape:
                 tuple([r._idx if r.__class__ is Tensor and r._trace is trace else None for r in result]),
                 target._idx if hasattr(target, "_spec") and target._trace is trace else None,
                 tuple([ref(s) for s in flat]), line))
-        if not self._persistent:                         # used up; a pending trace is let go of when it is settled
-            self._done = line
-            segments = self._segments
-            if segments[0][0] is not trace or len(segments) > 1 or trace.scratch or trace.closed:
-                self._let_go()
+        if not self._persistent:
+            self._use_up(trace, line)
         if unconnected_gradients is not _NONE:
             result = self._filled(result, flat, unconnected_gradients)
         if one:
@@ -309,8 +306,7 @@ class GradientTape:
         if found is None:
             found = self._derive(what, target, sources)
         if not self._persistent:
-            self._done = line
-            self._let_go()
+            self._use_up(local.trace, line)
         return found
 
     def _derive(self, what: str, target: Any, sources: list[Any]) -> list[Any]:
@@ -358,6 +354,13 @@ class GradientTape:
                 self.__exit__()
         elif not self._segments:
             raise TapeError(f"GradientTape.{what}: nothing was recorded; use the tape in a with block first")
+
+    def _use_up(self, trace: Trace, line: Any) -> None:
+        """It has answered; a pending trace is let go of when it is settled."""
+        self._done = line
+        segments = self._segments
+        if segments[0][0] is not trace or len(segments) > 1 or trace.scratch or trace.closed:
+            self._let_go()
 
     def _let_go(self) -> None:
         """Hold on to nothing but the structure."""

@@ -18,11 +18,24 @@ import sys
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from ..._graph import NOTHING, ROOT, Node, Spec
+from ..._graph import NOTHING, ROOT, Node, Op, Spec
 from ..._lines import _OWN
 from ..._operators import Recorded, recorded, slow_binary
 from ..._tensor import Tensor, Value, Variable
-from ..._trace import FROZEN_INPUT, TENSOR_INPUT, VARIABLE_INPUT, Trace, hooks, live, local, record
+from ..._trace import (
+    _LITERAL_FLOATS,
+    _LITERAL_INTS,
+    FROZEN_INPUT,
+    LITERAL,
+    SCALAR_INPUT,
+    TENSOR_INPUT,
+    VARIABLE_INPUT,
+    Trace,
+    hooks,
+    live,
+    local,
+    record,
+)
 from . import recording
 
 if TYPE_CHECKING:
@@ -61,7 +74,8 @@ def _layout() -> dict[str, int]:
     kinds: tuple[tuple[str, Any, str], ...] = (
         ("T", object.__new__(Variable), "_trace _idx _spec _value _pending trainable"), ("T", object.__new__(Tensor), "_origin"),
         ("R", Trace(), "node handles scalars where fast captures closed inputs owners held"),
-        ("N", Node(ROOT, None, (), ()), "hint op args i j idx spec code off"), ("S", Spec(), "nbytes"))
+        ("N", Node(ROOT, None, (), ()), "hint op args i j idx spec code off"), ("S", Spec(), "nbytes dtype"),
+        ("P", Op(LITERAL, {}), "prim params"))
     places = {f"{kind}_{name.lstrip('_').upper()}": _slot(x, name) for kind, x, names in kinds for name in names.split()}
     places |= {"T_WEAK": Tensor.__weakrefoffset__, "O_TYPE": head - 8, "O_BYTES": bytes.__basicsize__ - 1,
                "C_FILE": _find(code, code.co_filename), "POOL": _POOL}
@@ -85,7 +99,9 @@ class Recorder:
         known = {
             "NONE": None, "TRUE": True, "TENSOR": Tensor, "VARIABLE": Variable, "SPEC": Spec, "LIST": list, "FLOAT": float,
             "INT": int, "LOCAL": local, "ENTRIES": sys.intern("__dict__"), "TRACE": sys.intern("trace"), "OWN": _OWN,
-            "NOTHING": NOTHING, "TENSOR_INPUT": TENSOR_INPUT, "VARIABLE_INPUT": VARIABLE_INPUT, "FROZEN_INPUT": FROZEN_INPUT}
+            "NOTHING": NOTHING, "TENSOR_INPUT": TENSOR_INPUT, "VARIABLE_INPUT": VARIABLE_INPUT, "FROZEN_INPUT": FROZEN_INPUT,
+            "SCALAR_INPUT": SCALAR_INPUT, "LITERAL": LITERAL, "FLOATS": _LITERAL_FLOATS, "INTS": _LITERAL_INTS,
+            "VALUE": sys.intern("value")}
         rows = [x for _, f, r in methods for x in (r.op, f)]
         self._kept = known, rows                         # the tables' references
         _fill(find(0), [known[name] for name in recording.KNOWN])
@@ -97,9 +113,10 @@ class Recorder:
         for (name, f, r), address in zip(methods, functions):
             method = _method(name, address, _METH_NOARGS if r.arity == 1 else _METH_O, f.__doc__)
             self.methods.append((name, f, new(Value, method)))
-        self.record, self.tensors, self.live, self.reuse = [
-            native.new(_method(name, find(k), flags, None), None, None) for k, name, flags in (
-                (5, "record", _METH_FASTCALL), (6, "tensors", _METH_FASTCALL), (7, "live", _METH_O), (8, "reuse", _METH_O))]
+        self.hooks = {name: native.new(_method(name, find(k), flags, None), None, None) for k, name, flags in (
+            (5, "record", _METH_FASTCALL), (6, "tensors", _METH_FASTCALL), (7, "live", _METH_O), (8, "reuse", _METH_O),
+            (9, "enter", _METH_FASTCALL))}
+        self.before = {name: getattr(hooks, name) for name in self.hooks} | {"live": live}
         self.functions: list[tuple[Recorded, Any]] = []
         for function, r in recorded.items():
             if r.use is not None and not function.__name__.startswith("__"):
@@ -110,7 +127,7 @@ class Recorder:
             _OWN[code.co_filename]
         mine = [object.__new__(Tensor), object.__new__(Tensor)]
         held = mine[1]
-        if self.live(mine) != [held]:
+        if self.hooks["live"](mine) != [held]:
             raise ValueError("references are counted differently here")
 
     def on(self) -> None:
@@ -120,7 +137,8 @@ class Recorder:
                 setattr(Value, name, method)
         for r, function in self.functions:
             r.use(function)
-        hooks.record, hooks.tensors, hooks.live, hooks.reuse = self.record, self.tensors, self.live, self.reuse
+        for name, native in self.hooks.items():
+            setattr(hooks, name, native)
 
     def off(self) -> None:
         """Take them away again."""
@@ -129,7 +147,8 @@ class Recorder:
                 setattr(Value, name, f)
         for r, _ in self.functions:
             r.use(None)
-        hooks.record, hooks.tensors, hooks.live, hooks.reuse = None, None, live, list.clear
+        for name, other in self.before.items():
+            setattr(hooks, name, other)
 
 
 made: list[Recorder] = []                                # the process's one, where there is one

@@ -17,7 +17,7 @@ from itertools import count
 from .recording_parts import PARTS
 
 KNOWN = ("NONE", "TRUE", "TENSOR", "VARIABLE", "LIST", "FLOAT", "INT", "LOCAL", "OWN", "NOTHING", "ENTRIES", "TRACE",
-         "TENSOR_INPUT", "VARIABLE_INPUT", "FROZEN_INPUT", "SPEC")
+         "TENSOR_INPUT", "VARIABLE_INPUT", "FROZEN_INPUT", "SCALAR_INPUT", "SPEC", "LITERAL", "FLOATS", "INTS", "VALUE")
 FOREIGN = tuple(re.findall(r"declare [\w ]+ @(Py\w+)", PARTS))
 
 
@@ -78,7 +78,8 @@ define private ptr @one(ptr %x, ptr %y, ptr %row, ptr %frame, i1 %swap) {
   %i = call ptr @place(ptr %x, ptr %trace)
   has %i no
   %op = load ptr, ptr %row
-  %node = call ptr @follows(ptr %trace, ptr %op, ptr %frame)
+  %here = slot %trace R_NODE
+  %node = call ptr @follows(ptr %trace, ptr %here, ptr %op, ptr %frame)
   has %node no
   %node.i = slot %node N_I
   %same = call i1 @same(ptr %node.i, ptr %i)
@@ -101,6 +102,7 @@ define private ptr @two(ptr %x, ptr %y, ptr %row, ptr %frame, i1 %swap) {
   has %trace fail
   %at.x = call ptr @place(ptr %x, ptr %trace)
   has %at.x no
+  %op = load ptr, ptr %row
   br i1 %swap, label %number, label %tensor
 tensor:
   %at.t = call ptr @place(ptr %y, ptr %trace)
@@ -109,22 +111,30 @@ tensor:
 number:
   %at.n = call ptr @number(ptr %y, ptr %trace)
   %has.n = icmp ne ptr %at.n, null
-  br i1 %has.n, label %look, label %no
+  br i1 %has.n, label %look, label %new
+new:
+  %t.n = call ptr @beside(ptr %trace, ptr %x, ptr %at.x, ptr %y, ptr %op, ptr %frame, i1 %swap)
+  %made.n = icmp ne ptr %t.n, null
+  br i1 %made.n, label %done, label %no
 look:
   %at.y = phi ptr [ %at.t, %tensor ], [ %at.n, %number ]
   %i = select i1 %swap, ptr %at.y, ptr %at.x
   %j = select i1 %swap, ptr %at.x, ptr %at.y
-  %op = load ptr, ptr %row
-  %node = call ptr @follows(ptr %trace, ptr %op, ptr %frame)
+  %here = slot %trace R_NODE
+  %node = call ptr @follows(ptr %trace, ptr %here, ptr %op, ptr %frame)
   has %node no
   %node.i = slot %node N_I
   %same.i = call i1 @same(ptr %node.i, ptr %i)
   need %same.i no
   %node.j = slot %node N_J
   %same.j = call i1 @same(ptr %node.j, ptr %j)
-  need %same.j no
-  %t = call ptr @move(ptr %trace, ptr %node)
-  has %t no
+  br i1 %same.j, label %make, label %no
+make:
+  %t.k = call ptr @move(ptr %trace, ptr %node)
+  %made = icmp ne ptr %t.k, null
+  br i1 %made, label %done, label %no
+done:
+  %t = phi ptr [ %t.k, %make ], [ %t.n, %new ]
   call void @Py_DecRef(ptr %trace)
   ret ptr %t
 no:
@@ -175,7 +185,8 @@ placed:
   %k.n = add i64 %k, 1
   br label %place
 look:
-  %node = call ptr @follows(ptr %trace, ptr %op, ptr null)
+  %here = slot %trace R_NODE
+  %node = call ptr @follows(ptr %trace, ptr %here, ptr %op, ptr null)
   %known = icmp ne ptr %node, null
   br i1 %known, label %shape, label %no
 shape:
@@ -219,10 +230,31 @@ raise:
   ret ptr null
 }
 
+; The place of a tensor or variable that enters a program, asked by ``enter``; None where it goes on by itself.
+define private ptr @entering(ptr %self, ptr %args, i64 %n) {
+  %trace = load ptr, ptr %args
+  %x = slot %args 8
+  %idx = call ptr @place(ptr %x, ptr %trace)
+  %known = icmp ne ptr %idx, null
+  br i1 %known, label %give, label %other
+other:
+  %error = call ptr @PyErr_Occurred()
+  %fine = icmp eq ptr %error, null
+  %none = known K_NONE
+  br i1 %fine, label %give, label %fail
+give:
+  %result = phi ptr [ %idx, %0 ], [ %none, %other ]
+  call void @Py_IncRef(ptr %result)
+  ret ptr %result
+fail:
+  ret ptr null
+}
+
 ; Where the tables and functions are.
 define ptr @NAME(i64 %what) {
   switch i64 %what, label %known [ i64 1, label %rows  i64 2, label %operators  i64 3, label %function1  i64 4, label %function2
-    i64 5, label %record  i64 6, label %tensors  i64 7, label %live  i64 8, label %reuse ]
+    i64 5, label %record  i64 6, label %tensors  i64 7, label %live  i64 8, label %reuse
+    i64 9, label %entering ]
 known:
   ret ptr @known
 rows:
@@ -241,6 +273,8 @@ live:
   ret ptr @live
 reuse:
   ret ptr @reuse
+entering:
+  ret ptr @entering
 }
 """
 

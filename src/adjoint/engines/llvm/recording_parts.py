@@ -13,7 +13,13 @@ declare ptr @PyList_New(i64)
 declare i32 @PyList_Append(ptr, ptr)
 declare i64 @PyTuple_Size(ptr)
 declare ptr @PyTuple_GetItem(ptr, i64)
+declare ptr @PyTuple_New(i64)
+declare i32 @PyTuple_SetItem(ptr, i64, ptr)
+declare ptr @PyDict_New()
 declare ptr @PyDict_GetItemWithError(ptr, ptr)
+declare i32 @PyDict_SetItem(ptr, ptr, ptr)
+declare i32 @PySet_Contains(ptr, ptr)
+declare i32 @PyObject_RichCompareBool(ptr, ptr, i32)
 declare ptr @PyLong_FromVoidPtr(ptr)
 declare ptr @PyLong_FromSsize_t(i64)
 declare i64 @PyLong_AsSsize_t(ptr)
@@ -306,9 +312,8 @@ fail:
   ret ptr null
 }
 
-; The node that followed last, where it is a use of this operation that can be recorded here on this line, or null.
-define private ptr @follows(ptr %trace, ptr %op, ptr %frame) {
-  %here = slot %trace R_NODE
+; The node that followed last after this one, where it is a use of the operation that can be recorded on this line, or null.
+define private ptr @follows(ptr %trace, ptr %here, ptr %op, ptr %frame) {
   %node = slot %here N_HINT
   %node.op = slot %node N_OP
   %same.op = icmp eq ptr %node.op, %op
@@ -393,6 +398,134 @@ drop:
   call void @Py_DecRef(ptr %out)
   br label %fail
 fail:
+  ret ptr null
+}
+
+; Whether a node is the place of this Python number beside a tensor of this spec: 1 a literal, 2 an input, 0 neither.
+define private i32 @stands(ptr %node, ptr %y, ptr %spec) {
+  %node.spec = slot %node N_SPEC
+  %node.spec.type = slot %node.spec O_TYPE
+  %Spec = known K_SPEC
+  %single = icmp eq ptr %node.spec.type, %Spec
+  need %single no
+  %dtype = slot %spec S_DTYPE
+  %node.dtype = slot %node.spec S_DTYPE
+  %same.dtype = icmp eq ptr %dtype, %node.dtype
+  need %same.dtype no
+  %type = slot %y O_TYPE
+  %Float = known K_FLOAT
+  %Int = known K_INT
+  %floats = known K_FLOATS
+  %ints = known K_INTS
+  %is.f = icmp eq ptr %type, %Float
+  %is.i = icmp eq ptr %type, %Int
+  %is = or i1 %is.f, %is.i
+  need %is no
+  %round = select i1 %is.f, ptr %floats, ptr %ints
+  %literal = call i32 @PySet_Contains(ptr %round, ptr %y)
+  %op = slot %node N_OP
+  switch i32 %literal, label %no [ i32 0, label %input  i32 1, label %value ]
+input:
+  %scalar = known K_SCALAR_INPUT
+  %is.scalar = icmp eq ptr %op, %scalar
+  %usual = and i1 %is.scalar, %is.f                      ; a large int may not fit its dtype
+  need %usual no
+  ret i32 2
+value:
+  has %op no
+  %prim = slot %op P_PRIM
+  %Literal = known K_LITERAL
+  %is.literal = icmp eq ptr %prim, %Literal
+  need %is.literal no
+  %params = slot %op P_PARAMS
+  %name = known K_VALUE
+  %its = call ptr @PyDict_GetItemWithError(ptr %params, ptr %name)
+  has %its no
+  %equal = call i32 @PyObject_RichCompareBool(ptr %its, ptr %y, i32 2)
+  %is.equal = icmp eq i32 %equal, 1
+  need %is.equal no
+  ret i32 1
+no:
+  ret i32 0
+}
+
+; Remember where a Python number stands in the program: 0, or -1 with an error.
+define private i32 @noted(ptr %trace, ptr %y, ptr %at, ptr %spec) {
+  %before = slot %trace R_SCALARS
+  %nothing = known K_NOTHING
+  %none.yet = icmp eq ptr %before, %nothing
+  br i1 %none.yet, label %new, label %pack
+new:
+  %made = call ptr @PyDict_New()
+  has %made fail
+  call void @change(ptr %trace, i64 R_SCALARS, ptr %made)
+  call void @Py_DecRef(ptr %made)
+  br label %pack
+pack:
+  %scalars = slot %trace R_SCALARS
+  %entry = call ptr @PyTuple_New(i64 3)
+  has %entry fail
+  call void @Py_IncRef(ptr %at)
+  call void @Py_IncRef(ptr %y)
+  call void @Py_IncRef(ptr %spec)
+  %set.at = call i32 @PyTuple_SetItem(ptr %entry, i64 0, ptr %at)
+  %set.y = call i32 @PyTuple_SetItem(ptr %entry, i64 1, ptr %y)
+  %set.spec = call i32 @PyTuple_SetItem(ptr %entry, i64 2, ptr %spec)
+  %id = call ptr @PyLong_FromVoidPtr(ptr %y)
+  has %id drop
+  %result = call i32 @PyDict_SetItem(ptr %scalars, ptr %id, ptr %entry)
+  call void @Py_DecRef(ptr %id)
+  call void @Py_DecRef(ptr %entry)
+  ret i32 %result
+drop:
+  call void @Py_DecRef(ptr %entry)
+  br label %fail
+fail:
+  ret i32 -1
+}
+
+; The next tensor, of an operation on the tensor x, which stands at a place, and a Python number that is new to the program; null
+; (perhaps with an error) where something else followed last. swap: the number comes first.
+define private ptr @beside(ptr %trace, ptr %x, ptr %at.x, ptr %y, ptr %op, ptr %frame, i1 %swap) {
+  %here = slot %trace R_NODE
+  %own = slot %here N_HINT
+  %spec = slot %x T_SPEC
+  %kind = call i32 @stands(ptr %own, ptr %y, ptr %spec)
+  %stands = icmp ne i32 %kind, 0
+  need %stands no
+  %node = call ptr @follows(ptr %trace, ptr %own, ptr %op, ptr %frame)
+  has %node no
+  %at.y = slot %own N_IDX
+  %node.i = slot %node N_I
+  %node.j = slot %node N_J
+  %i = select i1 %swap, ptr %at.y, ptr %at.x
+  %j = select i1 %swap, ptr %at.x, ptr %at.y
+  %same.i = call i1 @same(ptr %node.i, ptr %i)
+  need %same.i no
+  %same.j = call i1 @same(ptr %node.j, ptr %j)
+  need %same.j no
+  %own.spec = slot %own N_SPEC
+  %at = select i1 %swap, ptr %node.i, ptr %node.j
+  %noted = call i32 @noted(ptr %trace, ptr %y, ptr %at, ptr %own.spec)
+  %fine = icmp eq i32 %noted, 0
+  need %fine no
+  %literal = icmp eq i32 %kind, 1
+  br i1 %literal, label %make, label %input
+input:
+  %inputs = slot %trace R_INPUTS
+  %added = call i32 @PyList_Append(ptr %inputs, ptr %y)
+  %good = icmp eq i32 %added, 0
+  need %good no
+  %owners = slot %trace R_OWNERS
+  %none = known K_NONE
+  %owned = call i32 @PyList_Append(ptr %owners, ptr %none)
+  %better = icmp eq i32 %owned, 0
+  need %better no
+  br label %make
+make:
+  %t = call ptr @move(ptr %trace, ptr %node)
+  ret ptr %t
+no:
   ret ptr null
 }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 512                                             # float64 is added up in blocks, and the blocks with their errors
 _WORTH = 400_000                                         # expressions times elements from which threads pay
-_PIECE = 100_000                                         # at least so many in a piece
+_PIECE = 200_000                                         # at least so many in a piece
 _PIECES = 64
 _LOCAL = 65_536                                          # bytes of row buffers on a thread's stack
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _MOSTLY = 4                                              # so many operations on 4 bytes for each on 8: vectors of the former
 _SHORT, _BRIEF = 8, 24                                   # operations up to which a sum is added up in four or two parts
-_MOST = 64                                               # lanes
+_LONG = 1 << 14                                          # elements from which two vectors are computed side by side, which hides
+_MOST = 64                                               # waiting but doubles the compile time; lanes
 
 
 class VectorLoop:
@@ -77,10 +78,12 @@ class VectorLoop:
         lanes = self.nest.unit.width // widest
         if any(self._step(r.path) == 0 for r in self.p.reductions):
             lanes *= 4 if len(sizes) <= _SHORT else 2 if len(sizes) <= _BRIEF else 1
+        elif self.n >= _LONG and len(sizes) > _SHORT:
+            lanes *= 2
         lanes = min(lanes, _MOST)
         while lanes > self.n or not self.p.inner and step % lanes and step != self.n:
             lanes //= 2
-        return lanes if lanes > 1 else 0
+        return lanes if lanes > 1 and (self.n >= 8 or self.n == lanes) else 0
 
     # ---------------------------------------------------------------------------------------------------------- writing
 

@@ -45,7 +45,7 @@ class Config:
 
     @cache.setter
     def cache(self, value: bool | str | os.PathLike[str]) -> None:
-        if not isinstance(value, (bool, str, os.PathLike)) or value == "":
+        if not isinstance(value, (bool, str, os.PathLike)) or value == "" or "\0" in str(value):
             raise ValueError(f"config.cache: must be True, False or a folder, got {value!r}")
         self._cache = value
 

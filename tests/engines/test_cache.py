@@ -260,7 +260,7 @@ def test_code_is_freed_with_the_last_function_that_used_it() -> None:
 
 
 def test_settings_are_checked() -> None:
-    for bad in (None, 3, ""):
+    for bad in (None, 3, "", "a\0b"):
         with pytest.raises(ValueError, match=r"config\.cache"):
             config.cache = bad  # type: ignore[assignment]
 

@@ -44,6 +44,26 @@ def gelu_slope(a: Any) -> Any:
     return tail(a) - a * DENSITY
 
 
+RATE, CUBE = 2 * mp.sqrt(2 / mp.pi), mp.mpf("0.044715")
+
+
+def gelu_tanh_bend(u: Any) -> Any:
+    """The second derivative of x sigmoid(v), v = RATE (x + CUBE x**3), in u = x**2 / 1.62 - 1, without its root."""
+    a = mp.sqrt((1 + u) * mp.mpf("1.62"))
+    return bend(a) / (a - gelu_tanh_root()) / (a + gelu_tanh_root())
+
+
+def bend(a: Any) -> Any:
+    w = CUBE * a * a
+    e = mp.exp(-RATE * a * (1 + w))
+    return (2 * RATE * (1 + 6 * w) * (1 + e) - RATE ** 2 * a * (1 + 3 * w) ** 2 * (1 - e)) * e / (1 + e) ** 3
+
+
+@lru_cache(1)
+def gelu_tanh_root() -> Any:
+    return mp.findroot(bend, 1.4185)
+
+
 def hazard_slope(a: Any) -> Any:
     """(phi / Phi)' at -a."""
     h = DENSITY / tail(a)                                # for a < 0 too
@@ -170,6 +190,8 @@ def rows() -> list[tuple[str, Function, Any, Any, int, str]]:
     put("TAIL", half_line("3.5", over("0.796875", 1, tail)), 25, "Phi(-a) exp(a**2 / 2) (a + 0.796875), K = 3.5")
     put("GELU_SLOPE", half_line("3.5", lambda a: gelu_slope(a) / (a - GELU_ROOT)), 23,
         "gelu'(-a) exp(a**2 / 2) / (a - its root), K = 3.5")
+    put("GELU_TANH_BEND", (gelu_tanh_bend, mp.mpf(-1) + mp.mpf(10) ** -12, mp.mpf(1)), 18,
+        "gelu_tanh'' / (x**2 - its root**2) in x**2 / 1.62 - 1 for |x| < 1.8")
     for n, (k, start, degree) in enumerate((("0.5625", "0", 25), ("0.8125", "0", 28), ("1", "0.25", 31))):
         f, low, high = half_line("2.5", lambda u, n=n, k=k, start=start: over(  # type: ignore[misc]
             k, n + 1, lambda x: erfcx(x)[n])(u - mp.mpf(start)))
@@ -239,8 +261,8 @@ def main(names: list[str]) -> None:
             lines += ["        " + ", ".join(repr(v) for v in c[i:i + 4]) + "," for i in range(0, len(c), 4)]
             lines.append("    ),")
         lines.append(")")
-    for name, roots in (("GELU_ROOT", [GELU_ROOT]), ("SINC_ROOT", [sinc_root()]),
-                        ("BESSEL1_ROOTS", [bessel_root(1), bessel_root(2)])):
+    for name, roots in (("GELU_ROOT", [GELU_ROOT]), ("GELU_TANH_ROOT", [gelu_tanh_root()]),
+                        ("SINC_ROOT", [sinc_root()]), ("BESSEL1_ROOTS", [bessel_root(1), bessel_root(2)])):
         split = [(float(rounded(r, "F64")), float(r - rounded(r, "F64"))) for r in roots]
         lines.append(f"{name} = {tuple(split) if len(split) > 1 else split[0]!r}")
     TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -27,9 +27,9 @@ from ._curves import (
     two_sum,
     wide,
 )
-from ._fits import GELU_ROOT, GELU_SLOPE
+from ._fits import GELU_ROOT, GELU_SLOPE, GELU_TANH_BEND, GELU_TANH_ROOT
 from ._make import elementwise_infer
-from ._twofold import Twofold, exp, repaired
+from ._twofold import Twofold
 from .special import normal_tail, sigmoid_kernel
 
 # ----------------------------------------------------------------------------------------------------- piecewise linear
@@ -213,7 +213,6 @@ gelu_exact = curve("gelu", _gelu_kernel, narrow=_gelu_narrow,
                    doc="x Phi(x), Phi the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415.")
 
 _GELU_RATE, _GELU_CUBE = 2.0 * sqrt(2.0 / pi), 0.044715
-_GELU_RATE_SQUARED = 8.0 / pi
 _RATE, _CUBE = Twofold(_GELU_RATE, -9.96930880911092e-17), Twofold(_GELU_CUBE, 2.1960211427085595e-18)
 
 
@@ -228,13 +227,15 @@ def _gelu_argument(x: Any) -> tuple[Twofold, Twofold]:
     return Twofold(v, v_low + ((one_low + low) * x + factor_low) * _GELU_RATE + factor * _RATE.low), Twofold(w, low)
 
 
-def _gelu_tanh_kernel(x: Any, n: int, limit: float = 7.0) -> Any:
+def _gelu_tanh_kernel(x: Any, n: int) -> Any:
     """x s(v), v = 2 sqrt(2/pi) (x + 0.044715 x^3), s the sigmoid: the same as x/2 (1 + tanh(v/2)) without 1 + tanh.
 
     With e = exp(-|v|) and c v' = v (1 + 2 g), g = w / (1 + w): f' is (1 + c v' + e) e / (1 + e)^2 left of 0 and
-    (1 + (1 + c v') e) / (1 + e)^2 right; f'' is (2 k (1 + 6 w) (1 + e) - |c| (k (1 + 3 w))^2 (1 - e)) e / (1 + e)^3.
+    (1 + (1 + c v') e) / (1 + e)^2 right.
     """
     c = np.clip(x, -25.0, 25.0)                          # beyond, s(v) is 0 or 1 to the last bit
+    if n == 2:
+        return _gelu_tanh_bend(np.abs(c))
     v, w = _gelu_argument(c)
     up, a = c >= 0, np.abs(v.high)
     plain, low = np.exp(-a), np.where(up, v.low, -v.low)
@@ -246,27 +247,37 @@ def _gelu_tanh_kernel(x: Any, n: int, limit: float = 7.0) -> Any:
         turn = v.high + (v.low + v.high * (2.0 * w.high / (1.0 + w.high)))
         y = np.where(up, 1.0 + e * (1.0 + turn), (1.0 + turn) + e)
         return np.where(up, y, _times_exp(y - y * low, a, plain)) / q
-    if n == 2:
-        steep, rest = two_sum(1.0, 3.0 * w.high)
-        curved = steep * steep + 2.0 * steep * (rest + 3.0 * w.low)
-        y = (2.0 * _GELU_RATE) * ((1.0 + 6.0 * w.high) * d) - (_GELU_RATE_SQUARED * np.abs(c)) * ((1.0 - e) * curved)
-        y = repaired(y, limit, _gelu_tanh_bend, c) if limit else y
-        return _times_exp(y - y * low, a, plain) / (q * d)
     r, d1 = 1.0 / d, _GELU_RATE * (1.0 + 3.0 * w.high)
     cubic = [v.high, d1, 3.0 * _GELU_RATE * _GELU_CUBE * c, _GELU_RATE * _GELU_CUBE] + [0.0] * (n - 3)
     s = jet_sigmoid(cubic[: n + 1], np.where(up, r, e * r), np.where(up, e * r, r))
     return factorial(n) * (s[n - 1] + c * s[n])
 
 
-def _gelu_tanh_bend(c: Any) -> Twofold:
-    v, w = _gelu_argument(-np.abs(c))
-    e, steep = exp(v), (w * 3.0 + 1.0) * _RATE
-    return _RATE * (w * 6.0 + 1.0) * (e + 1.0) * 2.0 - steep * steep * (1.0 - e) * np.abs(c)
+def _gelu_tanh_bend(a: Any) -> Any:
+    """f'' for a = |x|: a polynomial in a^2 for small ones, else k (p - k q + e (p + k q)) e / (1 + e)^3, where e = exp(-v),
+    k = 2 sqrt(2/pi), p = 2 + 12 w, q = a (1 + 3 w)^2; p - k q cancels and is taken in two parts."""
+    root, low = GELU_TANH_ROOT
+    near = np.minimum(a, 1.8)
+    y = horner(GELU_TANH_BEND[0], near * near / 1.62 - 1.0) * ((near - root) - low) * (near + root)
+    is_far = a > 1.8
+    if not is_far.any():
+        return y
+    y, far = np.array(y), a[is_far]
+    v, w = _gelu_argument(far)
+    plain = np.exp(-v.high)
+    e = plain - plain * v.low
+    p, steep = w * 12.0 + 2.0, w * 3.0 + 1.0
+    q = steep * steep * far * _RATE
+    d, less = 1.0 + e, (p - q) * _RATE
+    more = less.low + e * (p.high + q.high) * _GELU_RATE
+    more = more - (less.high + more) * (e * (3.0 + e * (3.0 + e)) / (d * d * d) + v.low)
+    y[is_far] = _times_exp(less.high + more, v.high, plain)
+    return y
 
 
 def _gelu_tanh_narrow(x: Any, n: int) -> Any:
     if n > 1:
-        return _gelu_tanh_kernel(x, n, 0.0)
+        return _gelu_tanh_kernel(x, n)
     c = np.clip(x, -25.0, 25.0)
     square = c * c
     s = 1.0 / (1.0 + np.exp(-_GELU_RATE * c * (1.0 + _GELU_CUBE * square)))
@@ -278,8 +289,8 @@ def _gelu_tanh_narrow(x: Any, n: int) -> Any:
 gelu_tanh = curve("gelu_tanh", rooted("gelu_tanh", _gelu_tanh_kernel), narrow=_gelu_tanh_narrow,
                   lower=lambda s, x, n: s.gelu_tanh(x, order=n),
                   oracle=lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))),
-                  error=measured("x sigmoid(v) with v in two numbers; series at the root of the slope (tools/roots.py)",
-                                 float64=(4, 4.5, 7), why="each factor adds to it"),
+                  error=measured("x sigmoid(v) with v in two numbers; series at the root of the slope (tools/roots.py), "
+                                 "polynomials for f'' (tools/fits.py)"),
                   doc="x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the approximation of gelu.")
 
 # ----------------------------------------------------------------------------------------------- products with sigmoids
@@ -331,7 +342,10 @@ def _mish_kernel(x: Any, n: int) -> Any:
     up = c > 0
     a = np.abs(c)
     e = np.exp(-a)
-    d, q = one_and(np.where(up, 2.0 * e * (1.0 + e), e * (2.0 + e)), np.where(up, 1.0, 2.0))
+    base = np.where(up, 1.0, 2.0)
+    r = base + e
+    twice = np.where(up, 2.0 * e, e)
+    d, q = one_and(twice * r, base)
     if n == 0:
         return np.where(up, x * ((1.0 + 2.0 * e) / d), _times_exp(c, a, e) * ((2.0 + e) / d))
     if n == 1:
@@ -341,7 +355,10 @@ def _mish_kernel(x: Any, n: int) -> Any:
     if n == 2:
         k = [8.0 * (1.0 - c), 12.0 * (2.0 - c), 8.0 * (4.0 + c), 8.0 * (2.0 + c)]
         cubic = [np.where(up, r, left) for r, left in zip(k, k[::-1])]
-        return np.where(up, e, 1.0) * _times_exp(horner(tuple(cubic), e), a, e) / (q * d)
+        product, low = two_product(twice, r)
+        low = low + twice * (e - (r - base)) + (product - (d - base))        # what d lacks
+        y, turn = horner(cubic, e), np.where(up, 2.0 * a, a)
+        return _times_exp((y - y * (3.0 * low / d)) / (d * d * d), turn, np.exp(-turn))
     s = jet_sigmoid([c, *[1.0] * (n > 0), *[0.0] * (n - 1)], np.where(up, 1.0, e) / (1.0 + e),
                     np.where(up, e, 1.0) / (1.0 + e))
     soft = [np.maximum(c, 0.0) + np.log1p(e)] + [s[k - 1] / k for k in range(1, n + 1)]
@@ -353,8 +370,7 @@ def _mish_kernel(x: Any, n: int) -> Any:
 
 mish = curve("mish", rooted("mish", _mish_kernel), narrow=_mish_kernel, lower=lambda s, x, n: s.mish(x, order=n),
              oracle=lambda x: x * np.tanh(np.logaddexp(x, 0)), domain=((-6.0, 6.0),),
-             error=measured("rational in exp(-|x|), series at the roots of the slopes (tools/roots.py)", float64=(4, 4, 6),
-                            why="each factor adds to it"),
+             error=measured("rational in exp(-|x|), series at the roots of the slopes (tools/roots.py)"),
              doc="x tanh(softplus(x)). Misra, arXiv:1908.08681.")
 
 # --------------------------------------------------------------------------------------------------------------- others
@@ -428,23 +444,24 @@ hard_silu = curve("hard_silu", _hard_silu_kernel, lower=lambda s, x, n: s.hard_s
 
 
 def _squareplus_kernel(x: Any, n: int, b: float) -> Any:
-    """(x + q) / 2 with q = sqrt(x^2 + b); left of 0 as (b/2) / (q - x). f' = f / q."""
+    """(x + q) / 2 with q = sqrt(x^2 + b); left of 0 as (b/2) / (q - x). f' = f / q, f'' = b/2 q^-3."""
+    if n > 1:
+        c = np.clip(x, -1e150, 1e150)
+        w = c * c + b
+        bend = 0.5 * b / w / np.sqrt(w)
+        if n == 2:
+            return bend
+        c = np.clip(x, -1e100, 1e100)
+        jet = [c * c + b, 2.0 * c, 1.0] + [0.0] * max(0, n - 4)
+        return factorial(n - 2) * jet_power(jet[: n - 1], -1.5, bend)[n - 2]
     q = np.hypot(x, sqrt(b))
-    if n < 2:
-        f = np.where(x >= 0, 0.5 * x + 0.5 * q, (0.25 * b) / (0.5 * q + 0.5 * np.abs(x)))
-        return f if n == 0 else np.where(np.isinf(x), (x > 0) * 1.0, f / q)
-    r = 1.0 / q
-    if n == 2:
-        return 0.5 * b * r * r * r
-    s = r * r                                            # f'' = b/2 w^(-3/2), w = x^2 + b
-    c = np.clip(x, -1e100, 1e100)
-    w = [c * c + b, 2.0 * c, 1.0] + [0.0] * max(0, n - 4)
-    return factorial(n - 2) * jet_power(w[: n - 1], -1.5, 0.5 * b * r * s)[n - 2]
+    f = np.where(x >= 0, 0.5 * x + 0.5 * q, (0.25 * b) / (0.5 * q + 0.5 * np.abs(x)))
+    return f if n == 0 else np.where(np.isinf(x), (x > 0) * 1.0, f / q)
 
 
 SQUAREPLUS = curve("squareplus", _squareplus_kernel, params={"b": 4.0}, lower=lambda s, x, n, b: s.squareplus(x, order=n, b=b),
                    oracle=lambda x, b: (x + np.sqrt(x * x + b)) / 2,
-                   error=measured("hypot", float64=(4, 4, 5), why="each factor adds to it"),
+                   error=measured("hypot"),
                    doc="(x + sqrt(x^2 + b)) / 2.")
 
 

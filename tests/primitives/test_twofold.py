@@ -9,6 +9,7 @@ import pytest
 from mpmath import mpf
 
 import adjoint as ad
+from adjoint._graph import REGISTRY
 from adjoint.primitives import _reflection, _twofold
 from adjoint.primitives._twofold import Twofold
 
@@ -91,3 +92,43 @@ def test_gamma_functions_left_of_zero() -> None:
                       (_reflection.careful_polygamma(x, 2), lambda v: mpmath.psi(2, v)),
                       (_reflection.careful_lgamma(x), lambda v: mpmath.log(abs(mpmath.gamma(v))))):
         assert bits(got, want, Twofold(x), scale=mpf(1)) > 97
+
+
+@pytest.mark.skipif(_twofold.LONG is None, reason="needs a type wider than float64")
+def test_exponentials_below_one() -> None:
+    x = np.concatenate([-RNG.uniform(0, 720, 300), -np.exp(RNG.uniform(-50, 0, 100)), [0.0, -0.0, -745.5, -2e4, -np.inf]])
+    low = x * RNG.uniform(-1e-16, 1e-16, len(x))
+    low[~np.isfinite(low) | (x < -1e3)] = 0.0
+    got = _twofold.exp_below(x, low)
+    assert got[[-5, -4, -1]].tolist() == [1, 1, 0]
+    with mpmath.workdps(40):
+        for g, v, t in zip(got[:-1], x, low):
+            want = mpmath.exp(mpf(float(v)) + mpf(float(t)))
+            head = float(g)
+            error = abs(mpf(head) + mpf(float(g - np.longdouble(head))) - want)
+            assert error <= want * mpf(2) ** (-61 if v > -700 else -45) + mpf(2) ** -1074
+
+
+BLOCKED = [("softmax", 1, {}), ("log_softmax", 1, {}), ("logsumexp", 1, {"keepdims": False}),
+           ("logsumexp", 1, {"keepdims": True}),
+           ("softmax_spread", 2, {}), ("softmax_rest", 2, {}), ("softmax_bend", 3, {}), ("softmax_cross_entropy", 2, {}),
+           ("l2_normalize", 1, {"floor": 1e-6}), ("l2_normalize_derivative", 2, {"floor": 1e-6}),
+           ("l2_normalize_bend", 3, {"floor": 1e-6}), ("std_bend", 2, {"correction": 1})]
+
+
+@pytest.mark.parametrize("axes", [(0,), (2,), (0, 1)])
+@pytest.mark.parametrize(("name", "count", "params"), BLOCKED)
+def test_many_rows_are_taken_some_at_a_time(name: str, count: int, params: dict[str, Any], axes: tuple[int, ...]) -> None:
+    kernel = REGISTRY[name].kernel
+    xs = np.random.default_rng(6).normal(size=(count, 40, 30, 50))
+    want, got = kernel.__wrapped__(*xs, axes=axes, **params), kernel(*xs, axes=axes, **params)
+    np.testing.assert_allclose(got, want, rtol=2e-15, atol=1e-16)
+    assert got.shape == want.shape
+
+
+def test_labels_go_with_their_rows() -> None:
+    rng = np.random.default_rng(6)
+    labels, x = rng.integers(0, 50, (40, 30)), rng.normal(size=(40, 30, 50))
+    for name in ("sparse_softmax_cross_entropy", "sparse_softmax_cross_entropy_slope"):
+        kernel = REGISTRY[name].kernel
+        np.testing.assert_allclose(kernel(labels, x), kernel.__wrapped__(labels, x), rtol=2e-15)

@@ -17,7 +17,7 @@ from ..primitives import _twofold as twofold
 from ..primitives._accuracy import measured
 from ..primitives._curves import scipy_special, wide
 from ..primitives._exact import added, inner, less, settled, squares, top
-from ..primitives._layout import layout
+from ..primitives._layout import in_blocks, layout
 from ..primitives._lengths import scaled, unscaled
 from ..primitives._make import check_kind, elementwise_infer
 from ..primitives.arithmetic import add, divide, divide_no_nan, multiply, negative, reciprocal, square, subtract
@@ -218,6 +218,7 @@ DIVERGENCE: Primitive = Primitive(
 
 # --------------------------------------------------------------------------------------------------------------- angles
 
+@in_blocks
 def _rejection_kernel(a: Any, b: Any, axes: Axes) -> Any:
     """In a wider dtype; float64 rows that are nearly parallel, of which little is left, twofold."""
     if a.size == 0:

@@ -125,6 +125,13 @@ def total(x: Any) -> Any:
     return Twofold(rows.high.T, rows.low.T)
 
 
+def dot(x: Any, y: Any) -> Any:
+    """The inner products of rows, as columns."""
+    if _is_long(x) and _is_long(y) and x.shape[-1] <= 2048:
+        return np.vecdot(x, y)[..., None]                # one after the other, but not many
+    return total(x * y)
+
+
 # -------------------------------------------------------------------------------------------------- exponential, logarithm
 
 _DIGITS = Context(prec=50)
@@ -163,6 +170,42 @@ def exp(x: Any) -> Any:
     at = np.where(np.isfinite(j), j, 0).astype(np.intp) + reach
     near = Twofold(high[at], low[at])
     return (near + near * less).scaled(np.where(np.isfinite(n), n, 0).astype(np.intc))
+
+
+@lru_cache(1)
+def _fine_table() -> tuple[Any, Any, float, float]:
+    """2**(j / 1024) in two parts, and ln(2) / 1024, of which the first part times a million is exact."""
+    assert LONG is not None
+    powers = np.exp2(np.arange(1024, dtype=LONG) / 1024)
+    high = powers.astype(np.float64)
+    step = _DIGITS.divide(_DIGITS.ln(Decimal(2)), Decimal(1024))
+    first = round(float(step) * 2.0**42) / 2.0**42       # 32 bits
+    return high, (powers - high).astype(np.float64), first, float(_DIGITS.subtract(step, Decimal(first)))
+
+
+def exp_below(x: Any, low: Any) -> Any:
+    """e**(x + low) for x <= 0 and the little that rounding it lost, in something wider; quicker than the machine's own."""
+    if LONG is None:
+        near = exp(Twofold(np.maximum(x, -740.0)) + low)
+        return where(x > -740.0, near, 0.0)
+    high, rest, first, second = _fine_table()
+    near = np.maximum(x, -700.0)
+    n = np.rint(near * (1.0 / (first + second)))
+    r = near - n * first
+    tail = low - n * second
+    d = r + tail
+    curve = d * d * (0.5 + d * (1 / 6 + d * (1 / 24 + d * (1 / 120)))) + (tail - (d - r))
+    k = n.astype(np.int64)
+    j = k & 1023
+    scale = (((k >> 10) + 1023) << 52).view(np.float64)
+    head = high.take(j)
+    small = rest.take(j) + head * (d + curve)
+    y = (head * scale).astype(LONG)
+    y += small * scale
+    far = x < -700.0
+    if far.any():
+        y[far] = np.exp(x[far].astype(LONG))
+    return y
 
 
 def log(x: Any) -> Twofold:

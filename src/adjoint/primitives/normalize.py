@@ -21,7 +21,7 @@ from . import _lengths
 from . import _twofold as twofold
 from ._accuracy import measured, stated
 from ._curves import F64, doubled
-from ._layout import layout
+from ._layout import in_blocks, layout
 from ._make import check_kind, normalize_axes
 from .arithmetic import add, multiply
 from .broadcast import sum
@@ -59,6 +59,7 @@ class _Unit:
         return self.scaled / self.scale[:, None]
 
 
+@in_blocks
 def _normalize_kernel(x: Any, axes: tuple[int, ...], floor: float) -> Any:
     if x.size == 0:
         return x
@@ -72,6 +73,7 @@ def _normalize_kernel(x: Any, axes: tuple[int, ...], floor: float) -> Any:
     return unit.lay.whole(unit.y)
 
 
+@in_blocks
 def _project_kernel(x: Any, g: Any, axes: tuple[int, ...], floor: float) -> Any:
     if x.size == 0:
         return x
@@ -90,6 +92,7 @@ def _project_kernel(x: Any, g: Any, axes: tuple[int, ...], floor: float) -> Any:
     return unit.lay.whole(out.astype(x.dtype, copy=False))
 
 
+@in_blocks
 def _inverse_kernel(x: Any, axes: tuple[int, ...], floor: float) -> Any:
     if x.size == 0:
         return x
@@ -150,28 +153,31 @@ def _bend_of(x: Any, t: Any, g: Any, p: dict[str, Any]) -> Any:
     return multiply(total, _length_slope(x, p))
 
 
+@in_blocks
 def _bend_kernel(x: Any, t: Any, g: Any, axes: tuple[int, ...], floor: float) -> Any:
+    """-(Pt <z, g> + Pg <z, t> + z <Pt, g>) / |z|^3, whose sums need more than float64: with z' for z without its largest entry
+    k, each is made of the sums of the others and of what k adds, and entry k itself of the others' alone."""
     if x.size == 0:
         return x
     unit = _Unit(x, axes, floor)
+    own = (np.arange(len(unit.at)), unit.at - unit.lay.starts)
     z, t, g = (twofold.wider(v) for v in (unit.scaled, unit.lay.apart(t), unit.lay.apart(g)))
-    at = (unit.at - unit.lay.starts)[:, None]
-    top = np.arange(unit.scaled.shape[1]) == at
-    square = twofold.total(z * z)
+    zk, tk, gk = (v[own][:, None] for v in (z, t, g))
+    top = np.zeros(unit.scaled.shape, bool)
+    top[own] = True
+    others = twofold.where(top, 0.0, z)
+    zz, zt, zg = (twofold.dot(others, v) for v in (others, t, g))
+    tg = twofold.dot(twofold.where(top, 0.0, t), g)
+    square = zk * zk + zz
     live = (unit.r[:, None] > 0) & ~unit.held[:, None] & (twofold.rounded(square) > 0)
     square = twofold.where(live, square, 1.0)
-    others = twofold.total(twofold.where(top, 0.0, z * z))
-
-    def against(v: Any) -> tuple[Any, Any]:
-        """<z, v> / <z, z>, and the negative of v's part at right angles to z."""
-        rest = twofold.total(twofold.where(top, 0.0, z * v))
-        along = twofold.total(z * v) / square
-        return along, twofold.where(top, (z * rest - v * others) / square, z * along - v)
-
-    (along_t, pt), (along_g, pg) = against(t), against(g)
-    bent = pt * along_g + pg * along_t + z * (twofold.total(pt * g) / square)
-    out = np.where(live, twofold.rounded(bent / twofold.sqrt(square)), 0.0)
-    return unit.lay.whole(np.ldexp(out, -2 * unit.exponent[:, None]))
+    along_t, along_g = (zt + zk * tk) / square, (zg + zk * gk) / square
+    both = (tk * gk * zz + zk * zk * tg - zk * (tk * zg + gk * zt) + (zz * tg - zt * zg)) / (square * square)
+    root = -twofold.sqrt(square)
+    out = twofold.rounded(t * (along_g / root) + g * (along_t / root) + z * ((both - along_t * along_g * 2.0) / root))
+    across = (tk * zz - zk * zt) * along_g + (gk * zz - zk * zg) * along_t
+    out[own] = twofold.rounded((across / square + zk * both) / root)[:, 0]
+    return unit.lay.whole(np.ldexp(np.where(live, out, 0.0), -2 * unit.exponent[:, None]))
 
 
 def _either(a: Any, b: Any) -> Any:

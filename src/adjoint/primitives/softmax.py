@@ -31,7 +31,7 @@ from . import _twofold as twofold
 from ._accuracy import measured, stated
 from ._binary import BINARY
 from ._curves import F64, doubled, scipy_special
-from ._layout import layout
+from ._layout import in_blocks, layout
 from ._make import check_kind, normalize_axes
 from .arithmetic import add, multiply, negative
 from .broadcast import broadcast_to, reduced, restore, sum
@@ -327,7 +327,7 @@ def _samples(count: int, several: bool) -> Any:
 
 
 def _make(name: str, arity: int, kernel: Any, *, infer: Any = None, cases: Any = None, **more: Any) -> Primitive:
-    made = Primitive(name, infer or _infer(name, arity), kernel, batch=_batch(name),
+    made = Primitive(name, infer or _infer(name, arity), in_blocks(kernel), batch=_batch(name),
                      cases=cases if cases is not None else _samples(arity, True), **more)
     _MADE[name] = made
     return made
@@ -416,19 +416,19 @@ def _bend_kernel(x: Any, u: Any, g: Any, axes: tuple[int, ...]) -> Any:
     row = _finished(x, axes)
     if row.live is not None:                             # not in twofold: infinite logits
         return _spread_kernel(x, _centre_kernel(x, u, axes) * _centre_kernel(x, g, axes), axes)
-    e = twofold.exp(twofold.wider(np.maximum(row.d, -740.0)) + row.low)
-    e = twofold.where(row.d > -740.0, e, 0.0)
-    at = row.at[:, None] - row.lay.starts[:, None]
-    own = np.arange(len(at))[:, None]
-    others = np.arange(row.d.shape[1]) != at
-    p = e / (twofold.total(twofold.where(others, e, 0.0)) + 1.0)
+    e = twofold.exp_below(row.d, row.low)
+    own = (np.arange(len(row.at)), row.at - row.lay.starts)
+    whole = twofold.total(e)
 
-    def centred(h: Any) -> Any:
-        h = h - h[own, at]
-        return h - twofold.total(twofold.where(others, p * h, 0.0))
+    def less(t: Any) -> tuple[Any, Any]:
+        """t less its value at the largest entry, and its mean under softmax by way of the others."""
+        t = twofold.wider(row.lay.apart(t))
+        t = t - t[own][:, None]
+        return t, twofold.dot(e, t) / whole
 
-    a, b = (centred(twofold.wider(row.lay.apart(t))) for t in (u, g))
-    return row.lay.whole(twofold.rounded(p * centred(a * b)))
+    (u, mean_u), (g, mean_g) = less(u), less(g)
+    covariance = twofold.dot(e, u * g) / whole - mean_u * mean_g
+    return row.lay.whole(twofold.rounded(e * ((u - mean_u) * (g - mean_g) - covariance) / whole))
 
 
 BEND = _make(

@@ -16,7 +16,7 @@ from . import _lengths
 from . import _twofold as twofold
 from ._accuracy import measured, stated
 from ._curves import doubled
-from ._layout import layout
+from ._layout import in_blocks, layout
 from ._make import check_kind, elementwise, install, normalize_axes
 from .arithmetic import add, divide, multiply
 from .broadcast import add_up, axis_key, broadcast_to, reduced, restore, wide, widest
@@ -176,6 +176,7 @@ def _std_bend_of(x: Any, u: Any, axes: tuple[int, ...], correction: float) -> An
     return multiply(center(project(center(x, axes), center(u, axes), axes), axes), scale)
 
 
+@in_blocks
 def _std_bend_kernel(x: Any, u: Any, axes: tuple[int, ...], correction: float) -> Any:
     """(v - z <z, v> / <z, z>) / |z| with z and v the centred x and u in something wider than float64."""
     lay = layout(x, axes)
@@ -185,10 +186,11 @@ def _std_bend_kernel(x: Any, u: Any, axes: tuple[int, ...], correction: float) -
     e = np.frexp(np.max(np.abs(z - z[:, :1]), axis=1, keepdims=True))[1]
     n = float(z.shape[1])
     z, v = (t - twofold.total(t) / n for t in (twofold.wider(np.ldexp(z, -e)), twofold.wider(v)))
-    square = twofold.total(z * z)
+    square = twofold.dot(z, z)
     live = twofold.rounded(square) > 0
     square = twofold.where(live, square, 1.0)
-    out = (v - z * (twofold.total(z * v) / square)) / twofold.sqrt(square * max(_freedom(x.shape, axes, correction), 1))
+    root = twofold.sqrt(square * float(max(_freedom(x.shape, axes, correction), 1)))
+    out = v / root - z * (twofold.dot(z, v) / square / root)
     return lay.whole(np.where(live, np.ldexp(twofold.rounded(out), -e), 0.0))
 
 

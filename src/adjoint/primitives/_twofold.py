@@ -204,7 +204,7 @@ def exp_below(x: Any, low: Any) -> Any:
     y += small * scale
     far = x < -700.0
     if far.any():
-        y[far] = np.exp(x[far].astype(LONG))
+        y[far] = np.exp(x[far].astype(LONG) + low[far])
     return y
 
 

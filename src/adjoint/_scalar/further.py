@@ -141,9 +141,11 @@ class Further(Elementary):
         if order > 2:
             return None
         a = abs(x)
-        q = s.select(a > 1e100, a, s.sqrt(s.fma(a, a, b)))
         if order == 2:
-            return 0.5 * b / q / q / q
+            c = s._up_to(a, 1e150)
+            w = s.fma(c, c, b)
+            return 0.5 * b / w / s.sqrt(w)
+        q = s.select(a > 1e100, a, s.sqrt(s.fma(a, a, b)))
         f = s.select(x >= 0.0, a * 0.5 + q * 0.5, 0.25 * b / (a * 0.5 + q * 0.5))
         if order == 0:
             return f

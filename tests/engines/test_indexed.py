@@ -190,6 +190,65 @@ def test_a_variable_keeps_its_value_where_an_index_is_out_of_range() -> None:
             old = table.numpy().copy()
 
 
+UPDATES: list[Callable[..., Any]] = [
+    lambda w, g, i, c: ad.tensor_scatter_sub(w, i, g), lambda w, g, i, c: ad.tensor_scatter_add(w + w, i, g),
+    lambda w, g, i, c: w - c * ad.scatter(i, g + g, w.shape), lambda w, g, i, c: -(ad.scatter(i, g, w.shape) * c) * 2 + w,
+    lambda w, g, i, c: ad.transpose(w) - c * ad.transpose(ad.scatter(i, g, w.shape)),
+    lambda w, g, i, c: w - c * ad.scatter(ad.concat([i, i % 3], 1), g[:, 0], w.shape),
+    lambda w, g, i, c: w[1:] - ad.scatter(i % 4, g, (5, 3)), lambda w, g, i, c: w * 2 - ad.scatter(i, g, w.shape) / c,
+]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int32", "uint8"])
+@pytest.mark.parametrize("number", range(len(UPDATES)))
+def test_updates_of_a_few_rows(number: int, dtype: str, plans: list[Any]) -> None:
+    if number == 7 and dtype[0] in "iu":
+        return
+    i = np.array([[0], [5], [2], [-1], [2], [5], [5]])
+    f = UPDATES[number]
+    same(f, numbers((6, 3), dtype), numbers((7, 3), dtype, 1), i % 6 if number == 5 else i, numbers((), dtype, 2))
+    scatter = next(stage for stage in stages(plans) if isinstance(stage, Scatter))
+    assert (scatter.base is not None) == (number not in (4, 6))
+
+
+@pytest.mark.parametrize("factor", [np.inf, -np.inf, np.nan])
+def test_a_factor_that_is_not_finite_leaves_no_row_as_it_is(factor: float) -> None:
+    w, g, i = numbers((6, 3), "float32"), numbers((2, 3), "float32", 1), np.array([[1], [4]])
+    (got,) = same(lambda w, g, i, c: w - c * ad.scatter(i, g, (6, 3)), w, g, i, np.float32(factor))
+    assert np.isnan(got[0]).all()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "llvm"])
+def test_a_step_on_a_large_table(engine: str) -> None:
+    """Two tables, changed where they lie; a step that fails leaves both as they were."""
+    config.engine = engine
+    rng = np.random.default_rng(5)
+    start = [rng.normal(size=(700, 40)).astype(np.float32) for _ in range(2)]
+    users, items = [ad.Variable(t) for t in start]
+    exact = [t.astype(np.float64) for t in start]
+    for step in range(6):
+        i, j = rng.integers(0, 700, size=(2, 50))
+        if step == 4:
+            j[3] = 700
+        with ad.GradientTape() as tape:
+            rows = ad.gather(users, ad.Tensor(i) + 0), ad.gather(items, ad.Tensor(j) + 0)
+            loss = ad.sum(ad.square(ad.sum(rows[0] * rows[1], axis=1)))
+        try:
+            for v, g in zip((users, items), tape.gradient(loss, (users, items))):
+                v.assign_sub(0.01 * g)
+            loss.numpy()
+        except IndexingError:
+            assert step == 4
+            continue
+        assert step != 4
+        a, b = exact[0][i], exact[1][j]
+        slope = 2 * (a * b).sum(1, keepdims=True)
+        np.subtract.at(exact[0], i, 0.01 * slope * b)
+        np.subtract.at(exact[1], j, 0.01 * slope * a)
+    for v, want in zip((users, items), exact):
+        np.testing.assert_allclose(v.numpy(), want, rtol=1e-4, atol=1e-5)
+
+
 def test_empty_indices_and_axes() -> None:
     x = numbers((6, 4), "float32")
     empty = np.zeros((0,), np.int64)

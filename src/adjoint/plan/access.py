@@ -164,6 +164,16 @@ def split(sizes: Sequence[int], rows: int) -> int | None:
     return len(sizes) if size == rows else None
 
 
+def covers(access: Access, size: int) -> bool:
+    """Whether a loop comes to each of an array's elements."""
+    step = 1
+    for s, n in sorted((s, n) for n, s in zip(access.shape, access.strides) if s):
+        if s != step:
+            return False
+        step *= n
+    return access.offset == 0 and step == size
+
+
 def indexed(entries: Sequence[int | Along | By], shape: Shape, strides: Strides, offset: int, part: Shape,
             args: Sequence[int]) -> tuple[Strides, int, tuple[Term, ...]]:
     """Where the elements of a part of an array stand, which the primitive describes by ``entries``: strides, offset, terms."""
@@ -195,5 +205,5 @@ def counted(access: Access, ramps: dict[int, Access]) -> Access:
 
 
 __all__ = [
-    "Access", "Strides", "Term", "View", "contiguous", "counted", "finer", "indexed", "joined", "merged",
+    "Access", "Strides", "Term", "View", "contiguous", "counted", "covers", "finer", "indexed", "joined", "merged",
     "placed", "prefixes", "rowwise", "seen", "split", "spread"]

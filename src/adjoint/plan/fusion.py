@@ -18,7 +18,7 @@ from .access import Access, Strides, View, contiguous, counted, finer, indexed, 
 from .products import Product, products
 from .program import Instr, Program
 from .scan import Scan
-from .scatter import Scatter
+from .scatter import Scatter, Update, updates
 
 TYPES = {**NAMES, **HALVES}
 _SHORT = frozenset(HALVES.values())                     # stored so, computed in f32 and rounded once
@@ -86,7 +86,7 @@ class Unit:
     __slots__ = ("args", "items", "lies", "made", "results", "stages", "views", "zeroed")
 
     def __init__(self) -> None:
-        self.items: list[Instr | Product] = []
+        self.items: list[Instr | Product | Update] = []
         self.stages: list[Any] = []
         self.made: dict[int, int] = {}
         self.views: dict[int, View] = {}
@@ -98,7 +98,7 @@ class Unit:
     @property
     def instrs(self) -> list[Instr]:
         """The operations one by one."""
-        return [i for item in self.items for i in (item.instrs if item.__class__ is Product else (item,))]  # type: ignore
+        return [i for item in self.items for i in ((item,) if isinstance(item, Instr) else item.instrs)]
 
     @property
     def names(self) -> dict[int, int]:
@@ -197,6 +197,11 @@ def fuse(program: Program) -> Fused:
     for n, product in found.items():
         kinds[n], items[n] = "product", product
         multiplied.update(product.args)
+    by_indices, within = updates(program, kinds)
+    for n in within:
+        kinds[n] = "gone"
+    for n, update in by_indices.items():
+        kinds[n], items[n] = "scatter", update
     constants: dict[int, Any] = {}
     wanted_by_fused: set[int] = set()
     for item, kind in zip(items, kinds):
@@ -314,8 +319,10 @@ class _Arranger:
             if isinstance(item, Product):
                 unit.made[item.out] = len(unit.stages)
                 unit.stages.append(item)
+            elif isinstance(item, Update):
+                self._scatter(item.instrs, item.base)
             elif item.op.prim.scatters is not None and len(item.args) > 1:
-                self._scatter(item)
+                self._scatter([item])
             elif item.op.prim.scan is not None:
                 self._scan(item)
             elif item.op.prim.places is not None:
@@ -421,16 +428,17 @@ class _Arranger:
         whole, by = self._indexed(instr, entries, self._access(given, self.specs[given].shape), space)
         return [((given, out), whole), *[((a, out), access) for a, access in by.items()]]
 
-    def _scatter(self, instr: Instr) -> None:
-        unit, specs, given, out = self.unit, self.specs, instr.args[0], instr.outs[0]
+    def _scatter(self, instrs: list[Instr], base: int | None = None) -> None:
+        unit, specs, instr, out = self.unit, self.specs, instrs[0], instrs[-1].outs[0]
+        given = instr.args[0]
         entries = instr.op.prim.scatters(*[specs[a] for a in instr.args], **instr.op.params)  # type: ignore[misc]
         shape, part = specs[out].shape, specs[given].shape
         target, by = self._indexed(instr, entries, Access(out, shape, contiguous(shape), 0), part)
         known = self.constants
         source = known[given] if given in known else self._access(given, part)
         unit.made[out] = len(unit.stages)
-        unit.stages.append(Scatter(instr, source, target, {
-            t.given: by[t.given] if t.given in by else known[t.given] for t in target.terms}))
+        unit.stages.append(Scatter(instrs, source, target, {
+            t.given: by[t.given] if t.given in by else known[t.given] for t in target.terms}, base))
         self.whole.add(out)
 
     def _scan(self, instr: Instr) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from .._graph import Spec
-from .access import contiguous
+from .access import Access, contiguous
 from .fusion import Fused, Nest, Unit
 from .products import Product
+from .scatter import Scatter
 
 LEAST = 1 << 16                                          # bytes from which memory that stays where it is pays
 
@@ -57,6 +58,9 @@ def _in_place(stage: Any, specs: dict[int, Spec], a: int, out: int) -> bool:
         return False
     if isinstance(stage, Product):
         return stage.out == out and a not in (stage.a.base, stage.b.base)
+    if isinstance(stage, Scatter):
+        read = [x.base for x in (stage.source, *stage.by.values()) if isinstance(x, Access)]
+        return (stage.out, stage.base) == (out, a) and a not in read
     if not isinstance(stage, Nest) or out not in stage.at:
         return False
     own = stage.loops[stage.at[out]]

@@ -4,7 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .text import MEMORY, TYPE, Writer
+from ...plan.access import Access
+from .text import MEMORY, SCALAR, TYPE, Writer
 
 if TYPE_CHECKING:
     from .unit import UnitWriter
@@ -58,23 +59,56 @@ class Apart:
         return out
 
     def _element(self, v: int, place: Callable[[], str]) -> str:
-        """A value's element at a place."""
+        """A value's element at a place, or as many as there are lanes."""
         unit, type = self.unit, self.unit.type(v)
         if v in unit.scalars:
-            return self._take(unit.scalars[v], TYPE[type])
+            return self._spread(self._take(unit.scalars[v], TYPE[type]), TYPE[type])
         if v in unit.ramps:
             return self.w.convert(place(), "i64", type)
         return self.w.load(self._item(self._take(unit.arrays[v].pointer, "ptr"), type, place()), type)
 
+    def _spread(self, x: str, t: str) -> str:
+        """A number in each lane."""
+        w = self.w
+        if not w.lanes or not x.startswith("%"):
+            return w.all(x, t)
+        one = w.set(f"insertelement {w.vector(t)} poison, {t} {x}, i64 0")
+        return w.set(f"shufflevector {w.vector(t)} {one}, {w.vector(t)} poison, <{w.lanes} x i32> zeroinitializer")
+
+    def _apart(self, access: Access, steps: list[int]) -> bool:
+        """Whether the elements of a row lie apart, so that they are not read as vectors."""
+        return access.base not in self.unit.scalars and (access.base in self.unit.ramps or not steps or steps[-1] != 1)
+
     # ---------------------------------------------------------------------------------------------------------- control
+
+    def _row(self, n: int, vectors: bool, body: Callable[[str], None]) -> None:
+        """``body`` for each element of a row, or for each vector of them."""
+        w, lanes = self.w, self.unit.width // 4
+        while lanes > n:
+            lanes //= 2
+        if not vectors or lanes < 2:
+            if n > 1:
+                w.add(SCALAR)
+            self._loop(n, body)
+            return
+
+        def wide(i: str) -> None:
+            at = w.set(f"mul i64 {i}, {lanes}")
+            w.lanes = lanes
+            body(at)
+            w.lanes = 0
+
+        self._loop(n // lanes, wide)
+        self._loop(n % lanes, lambda i: body(w.set(f"add i64 {i}, {n - n % lanes}")))
 
     def _label(self) -> str:
         self.labels += 1
         return f"L{self.labels}"
 
     def _loop(self, n: int, body: Callable[[str], None]) -> None:
-        if n == 1:
-            body("0")
+        if n < 2:
+            if n:
+                body("0")
             return
         w, label, i = self.w, self._label(), self.w.fresh("i")
         w.add(f"br label %{label}.in")

@@ -62,6 +62,8 @@ class NestWriter(Walker):
         def source(given: int, shape: Any) -> Expr:
             type, access = unit.type(given), loop.reads.get((given, shape))
             places = [(s.place(source(t.given, shape), t.size), t.stride) for t in access.terms] if access else []
+            for t in access.terms if access else ():
+                unit.check(t, loop.reads.get((t.given, shape)))
             if access is None or given in unit.constants:
                 return s.const(unit.constants[given], type)
             base = access.base

@@ -9,7 +9,7 @@ from ...plan.access import Access, contiguous, merged
 from ...plan.fusion import wide
 from ...plan.scan import Scan
 from .apart import Apart
-from .text import number
+from .text import TYPE, number
 
 if TYPE_CHECKING:
     from .unit import UnitWriter
@@ -59,13 +59,18 @@ class ScanWriter(Apart):
         """The whole axis, for these rows side by side."""
         s = Functions()
         first, _ = self._step(s, None)
+        vectors = not any(self._apart(a, by) for a, by in zip(self.strided, self.steps[1:]))
         states = [[self._buffer(e.type, across) for e in first] for _ in rows]
 
         def step(i: str, begin: bool) -> None:
             k = self.w.set(f"sub i64 {self.n - 1}, {i}") if self.stage.reverse else i
             for row, state in zip(rows, states):
-                self._each(self.inner, lambda inner, row=row, state=state: self._one(  # type: ignore[misc]
-                    out, [*row, k, *inner], state, self._flat(inner), begin))
+                if across == 1:
+                    self._one(out, [*row, k], state, "0", begin)
+                    continue
+                self._each(self.inner[:-1], lambda inner, row=row, state=state: self._row(  # type: ignore[misc]
+                    self.inner[-1], vectors, lambda i: self._one(
+                        out, [*row, k, *inner, i], state, self._flat([*inner, i]), begin)))
 
         step("0", True)
         if self.n > 1:
@@ -85,7 +90,7 @@ class ScanWriter(Apart):
                 known.append(self._element(access.base, lambda a=access, by=steps: self._sum(  # type: ignore[misc]
                     by, index, a.offset)))
             else:
-                known.append(number(read, type))
+                known.append(self._spread(number(read, type), TYPE[type]))
         names = w.expressions([*after, value], lambda e: known[e.value] if e.value < len(known) else w.load(
             self._item(state[e.value - len(known)], e.type, at), e.type))
         for pointer, e, name in zip(state, after, names):

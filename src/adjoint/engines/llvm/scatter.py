@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..._scalar import Expr, Functions
 from ...plan.access import Access, merged
+from ...plan.fusion import lower
+from ...plan.program import Instr
 from ...plan.scatter import Scatter
 from .apart import Apart
 from .straight import refuse
@@ -47,16 +49,18 @@ class ScatterWriter(Apart):
         self.wide = _WIDE.get(self.type, self.type)
 
     def write(self) -> None:
+        unit = self.unit
+        chains = [unit.temporary(t, n).pointer for t, n in (("i32", self.places), ("i32", self.count), ("i64", self.count))]
+        self._chain(*chains)
+        self._add_up(*chains)
+
+    def _chain(self, heads: str, following: str, where: str) -> None:
+        """A function that writes down where each element goes, and which comes next there."""
         unit, w, stage = self.unit, self.w, self.stage
-        row = self.free[-1] if self.free else 1
-        out = self._take(unit.memory(stage.out).pointer, "ptr")
-        heads, following, where = [self._take(unit.temporary(t, n).pointer, "ptr") for t, n in (
-            ("i32", self.places), ("i32", self.count), ("i64", self.count))]
-        sums = self._buffer(self.wide, row)
+        heads, following, where = [self._take(name, "ptr") for name in (heads, following, where)]
         w.add("%flag = alloca i32")
         w.add("store i32 0, ptr %flag")
         w.intrinsics.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-        w.add(f"call void @llvm.memset.p0.i64(ptr {out}, i8 0, i64 {unit.specs[stage.out].nbytes}, i1 false)")
         w.add(f"call void @llvm.memset.p0.i64(ptr {heads}, i8 -1, i64 {4 * self.places}, i1 false)")
 
         def chain(t: str) -> None:
@@ -67,23 +71,88 @@ class ScatterWriter(Apart):
             w.store(w.load(head, "i32"), self._item(following, "i32", k), "i32")
             w.store(w.set(f"trunc i64 {k} to i32"), head, "i32")
 
+        self._loop(self.count, chain)
+        checked = all((x.base, t.size) in unit.checked for t in stage.target.terms if isinstance(x := stage.by[t.given], Access))
+        got = self._call("chain", "i32", w.set("load i32, ptr %flag"))
+        if not checked or not all(isinstance(x, Access) for x in stage.by.values()):
+            refuse(unit.w, unit.w.set(f"icmp ne i32 {got}, 0"), "%refused")
+            unit.refuses = True
+        if stage not in unit.steady:
+            self.factors()
+        if unit.refuses and unit.renewing == unit.unit.made[stage.out]:
+            unit.refuse_now()
+
+    def _add_up(self, heads: str, following: str, where: str) -> None:
+        """A function that adds up the chains."""
+        unit, stage = self.unit, self.stage
+        super().__init__(unit)
+        w, row = self.w, self.free[-1] if self.free else 1
+        theirs = unit.memory(stage.out).pointer
+        out, heads, following, where = [self._take(name, "ptr") for name in (theirs, heads, following, where)]
+        sums = self._buffer(self.wide, row)
+        if stage.base is None:
+            w.intrinsics.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+            w.add(f"call void @llvm.memset.p0.i64(ptr {out}, i8 0, i64 {unit.specs[stage.out].nbytes}, i1 false)")
+        elif unit.arrays[stage.base].pointer != theirs:
+            base = self._take(unit.arrays[stage.base].pointer, "ptr")
+            w.intrinsics.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+            w.add(f"call void @llvm.memcpy.p0.p0.i64(ptr {out}, ptr {base}, i64 {unit.specs[stage.out].nbytes}, i1 false)")
         def add_up(k: str) -> None:
             at = w.load(self._item(where, "i64", k), "i64")
             first = w.set(f"sext i32 {w.load(self._item(heads, 'i32', at), 'i32')} to i64")
             start = w.set(f"mul i64 {at}, {self.step}")
             self._if(w.set(f"icmp eq i64 {first}, {k}"), lambda: self._each(
-                self.free[:-1], lambda outer: self._row(k, outer, start, out, sums, following, row)))
+                self.free[:-1], lambda outer: self._sums(k, outer, start, out, sums, following, row)))
 
-        self._loop(self.count, chain)
         self._loop(self.count, add_up)
-        got = self._call("scatter", "i32", w.set("load i32, ptr %flag"))
-        refuse(unit.w, unit.w.set(f"icmp ne i32 {got}, 0"), "%refused")
-        unit.refuses = True
+        self._call("scatter", "void")
 
-    def _row(self, k: str, outer: list[str], start: str, out: str, sums: str, following: str, row: int) -> None:
+    def factors(self) -> bool:
+        """Refuse factors with which not every element stays as it is that nothing is added to (an infinite one), where they are
+        known by now."""
+        unit, stage = self.unit, self.stage
+        given = [a for a in stage.args if a != stage.base]
+        known = [unit.unit.views[a].base if a in unit.unit.views else a for a in given]
+        if self.type[0] in "iu" or len(stage.instrs) < 3:
+            return True
+        if not all(v in unit.constants or v in unit.scalars for v in known):
+            return False
+        s = Functions()
+        moved = self._through(s, s.const(0.0, self.type), stage.instrs[1:-1], given).to("f32").ne(0.0)
+        (name,) = unit.w.expressions([moved], lambda e: unit.scalar(given[e.value]))
+        refuse(unit.w, name, "%refused")
+        unit.refuses = True
+        return True
+
+    def _through(self, s: Functions, x: Expr, instrs: list[Instr], given: list[int], base: Expr | None = None) -> Expr:
+        """A sum after what comes after it; ``given`` are the inputs by their numbers."""
+        unit, values = self.unit, {self.stage.instrs[0].outs[0]: x}
+        for instr in instrs:
+            args = [values[a] if a in values else base if a == self.stage.base and base is not None else s.input(
+                unit.type(a), given.index(a)) for a in instr.args]
+            values[instr.outs[0]] = x = lower(s, instr.op, args, unit.type(instr.outs[0]))
+        return x
+
+    def _finish(self, x: str, to: str) -> None:
+        """What was added up goes to its place, with all that comes after it."""
+        w, stage, unit = self.w, self.stage, self.unit
+        if stage.base is not None:
+            s, given = Functions(), [a for a in stage.args if a != stage.base]
+            names = []
+            for a in given:
+                theirs = unit.scalar(a)
+                t = TYPE[unit.type(a)]
+                names.append(self._spread(self._take(theirs, t) if theirs.startswith("%") else theirs, t))
+            names += [x, w.load(to, self.type)]
+            total, old = [s.input(self.type, len(given) + k) for k in (0, 1)]
+            (x,) = w.expressions([self._through(s, total, stage.instrs[1:], given, old)], lambda e: names[e.value])
+        w.store(x, to, self.type)
+
+    def _sums(self, k: str, outer: list[str], start: str, out: str, sums: str, following: str, row: int) -> None:
         """Add up a chain for one row of places: a single element is only copied."""
-        w = self.w
-        target = self.stage.target
+        w, target, source = self.w, self.stage.target, self.stage.source
+        vectors = self.steps[id(target)][1][-1:] == [1] and not (
+            isinstance(source, Access) and self._apart(source, self.steps[id(source)][1]))
 
         def to(i: str) -> str:
             at = self._sum(self.steps[id(target)][1], [*outer, i], target.offset)
@@ -93,15 +162,15 @@ class ScatterWriter(Apart):
             return self._item(following, "i32", link)
 
         def copy() -> None:
-            self._loop(row, lambda i: w.store(self._source(k, [*outer, i]), to(i), self.type))
+            self._row(row, vectors, lambda i: self._finish(self._source(k, [*outer, i]), to(i)))
 
         def total() -> None:
-            self._loop(row, lambda i: w.store(w.convert(self._source(k, [*outer, i]), self.type, self.wide), self._item(
+            self._row(row, vectors, lambda i: w.store(w.convert(self._source(k, [*outer, i]), self.type, self.wide), self._item(
                 sums, self.wide, i), self.wide))
-            self._while(k, further, lambda link: self._loop(row, lambda i: self._plus(link, [*outer, i], self._item(
-                sums, self.wide, i))))
-            self._loop(row, lambda i: w.store(w.convert(w.load(self._item(sums, self.wide, i), self.wide), self.wide, self.type),
-                                              to(i), self.type))
+            self._while(k, further, lambda link: self._row(row, vectors, lambda i: self._plus(
+                link, [*outer, i], self._item(sums, self.wide, i))))
+            self._row(row, vectors, lambda i: self._finish(w.convert(
+                w.load(self._item(sums, self.wide, i), self.wide), self.wide, self.type), to(i)))
 
         self._if(w.set(f"icmp slt i32 {w.load(further(k), 'i32')}, 0"), copy, total)
 
@@ -109,7 +178,7 @@ class ScatterWriter(Apart):
         w = self.w
         more = w.convert(self._source(k, across), self.type, self.wide)
         add = "fadd" if self.wide[0] == "f" else "add"
-        w.store(w.set(f"{add} {TYPE[self.wide]} {w.load(at, self.wide)}, {more}"), at, self.wide)
+        w.store(w.set(f"{add} {w.vector(TYPE[self.wide])} {w.load(at, self.wide)}, {more}"), at, self.wide)
 
     # ---------------------------------------------------------------------------------------------------------- reading
 
@@ -127,7 +196,9 @@ class ScatterWriter(Apart):
 
     def _source(self, k: str, across: list[str]) -> str:
         source = self.stage.source
-        return self._read(source, k, across) if isinstance(source, Access) else number(source, self.type)
+        if isinstance(source, Access):
+            return self._read(source, k, across)
+        return self._spread(number(source, self.type), TYPE[self.type])
 
     def _place(self, k: str) -> str:
         """Where the chained element k goes, in steps."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..._graph import Shape, Spec
 from ..._scalar import Expr, Functions
+from ...plan.access import Access, Term, covers
 from ...plan.fusion import REDUCTIONS, TYPES, Loop, Nest, Unit, lower, space_of
 from ...plan.products import Product
 from ...plan.program import Instr
@@ -49,7 +50,10 @@ class UnitWriter:
         self.scalars: dict[int, str] = {}                # values of one element
         self.head: list[str] = []                        # allocations
         self.labels = 0
-        self.refuses = self.threads = False
+        self.refuses = self.early = self.threads = False # elements may be refused; before anything is written over
+        self.renewing = -1                               # the first stage that does so
+        self.steady: set[Scatter] = set()                # whose factors were looked at
+        self.checked: set[tuple[int, int]] = set()       # indices that were looked at, and of how long an axis they are
         self.pieces: Pieces | None = None
         self.mark: int | None = None                     # adjoint_mark is called after each stage, with its number added to this
         self.products = ProductWriter(self.w, blas(), width, self.parallel, self.head, self.functions)
@@ -140,12 +144,11 @@ class UnitWriter:
         results = set(unit.results)
         if self.mark is not None:
             w.add("call void @adjoint_mark(i64 -1)")
-        renewing = min([unit.made[v] for v in self.renewed], default=-1)
-        early = False                                    # whether elements may have been refused before that
+        self.renewing = min([unit.made[v] for v in self.renewed], default=-1)
+        self.steady = {stage for stage in unit.stages if isinstance(stage, Scatter) and ScatterWriter(self, stage).factors()}
         for n, stage in enumerate(unit.stages):
-            if n == renewing and self.refuses:
-                self._refuse_now()
-                early, self.refuses = True, False
+            if n == self.renewing and self.refuses:
+                self.refuse_now()
             self._stage = n
             self.outside = {v for v, made in unit.made.items() if made == n and (v in results or reading.get(v, set()) - {n})}
             self.outside |= {v for v in unit.lies if unit.made[v] == n}
@@ -170,7 +173,7 @@ class UnitWriter:
                 w.add(f"call void @adjoint_mark(i64 {self.mark + n})")
         if self.renewed and self.refuses:
             raise TooLate
-        self.refuses = self.refuses or early
+        self.refuses = self.refuses or self.early
         self.products.finish()
         w.add(f"ret i32 {w.set('load i32, ptr %refused') if self.refuses else '0'}")
         calls = self.many and self.pieces is None        # little else than calls: nothing to optimize
@@ -194,15 +197,23 @@ class UnitWriter:
             w.intrinsics |= self.pieces.intrinsics
         return _with_lanes("\n".join([*before, *self.functions, *body, *w.lines, "}"]))
 
-    def _refuse_now(self) -> None:
+    def refuse_now(self) -> None:
         """Leave here if an element was refused."""
         w = self.w
+        self.labels += 1
+        label = f"refused{self.labels}"
         refused = w.set(f"icmp ne i32 {w.set('load i32, ptr %refused')}, 0")
-        w.add(f"br i1 {refused}, label %leave, label %stay")
-        w.label("leave")
+        w.add(f"br i1 {refused}, label %{label}.leave, label %{label}.stay")
+        w.label(f"{label}.leave")
         self.products.finish()
         w.add("ret i32 1")
-        w.label("stay")
+        w.label(f"{label}.stay")
+        self.early, self.refuses = True, False
+
+    def check(self, term: Term, by: Access | None) -> None:
+        """Note that all elements of an array are looked at whether they are indices of an axis."""
+        if by is not None and covers(by, self.specs[by.base].size):
+            self.checked.add((by.base, term.size))
 
     def parallel(self, function: str, context: str) -> None:
         """Run ``function(context)`` in every thread."""

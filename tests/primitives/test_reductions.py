@@ -1,11 +1,14 @@
 """Reductions, statistics, cumulative operations, sorting: values, accuracy, edges, both modes, second order."""
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import adjoint as ad
 from adjoint._errors import ArgumentError, AxisError, DtypeError, ShapeError
+from adjoint.primitives.cumulative import _running_sum as running_sum
 
 LONG = np.longdouble
 RNG = np.random.default_rng(5)
@@ -233,6 +236,31 @@ def test_complex_spread_and_products() -> None:
                                np.conj([z[1] * z[2], z[0] * z[2], z[0] * z[1]]), rtol=1e-15)
     np.testing.assert_allclose(gradient(lambda t: ad.real(ad.sum(ad.cumprod(t))), z),
                                np.conj([1 + z[1] + z[1] * z[2], z[0] + z[0] * z[2], z[0] * z[1]]), rtol=1e-14)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((20_011,), 0), ((3, 9001, 2), 1), ((9001, 3), 0), ((7000, 5), 1), ((2, 0, 3), 1)])
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_running_sums_are_rounded_once(dtype, shape, axis) -> None:
+    """Against exact sums of the parts, where they cancel too; the way for machines without a wider type included."""
+    rng = np.random.default_rng(7)
+    x = (rng.normal(size=shape) + (1j * rng.normal(size=shape) if dtype is np.complex128 else 0)).astype(dtype)
+    results = [running_sum(x, axis), ad.cumsum(ad.constant(x), axis).numpy() if dtype is np.complex128 else running_sum(x, axis)]
+    for got in results:
+        assert got.shape == shape
+        for k in (0, 1, 4999, 8999) if x.size else ():
+            if k < shape[axis]:
+                terms, sums = np.moveaxis(x, axis, 0)[:k + 1], np.moveaxis(got, axis, 0)[k]
+                for column, value in zip(terms.reshape(k + 1, -1).T, sums.reshape(-1)):
+                    assert value.real == math.fsum(column.real)
+                    assert value.imag == math.fsum(column.imag)
+
+
+def test_running_sums_that_are_not_finite() -> None:
+    x = np.array([1.0, np.inf, 2.0, -np.inf, 3.0])
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(running_sum(x, 0), np.cumsum(x))
+        np.testing.assert_array_equal(running_sum(x + 1j, 0), np.cumsum(x + 1j))
+    assert np.signbit(running_sum(np.array([-0.0, -0.0]), 0)).all()
 
 
 def test_logcumsumexp_with_absent_terms() -> None:

@@ -134,7 +134,7 @@ class Exponential(Vocabulary):
 
     def _times(s, x: Pair, p: Power) -> Expr:
         """x exp(...)."""
-        return (x.head + s.fma(x.head, p.rest, x.tail)) * p.a * p.b
+        return (x.head + s.fma(x.head, p.rest, s.fma(x.tail, p.rest, x.tail))) * p.a * p.b
 
     # ------------------------------------------------------------------------------------------------------- sigmoids
 
@@ -316,7 +316,7 @@ class Exponential(Vocabulary):
             return s.fma(h, p.rest, h) * p.a * p.b
         w = s._tail(a, None, p)
         if order == 0:
-            rest = s.fma(w.head, p.rest, w.tail)
+            rest = s.fma(w.head, p.rest, s.fma(w.tail, p.rest, w.tail))
             z = w.head + rest
             right = s.fma(-a, z * p.a * p.b, x)
             left = s.fma(-a, z, -a * (rest - (z - w.head))) * p.a * p.b

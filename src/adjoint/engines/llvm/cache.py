@@ -7,7 +7,6 @@ Where a folder cannot be used, nothing fails: code is compiled as if there were 
 """
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import tempfile
@@ -15,6 +14,11 @@ import time
 from pathlib import Path
 
 from ..._config import config
+
+try:
+    from _blake2 import blake2b  # hashlib has this one too, but loads a library for the others
+except ImportError:
+    from hashlib import blake2b
 
 _MAGIC = b"adjoint code 1\n"
 _SUM = 32                                                # bytes of the checksum
@@ -56,7 +60,7 @@ class Place:
     """The folder, for one processor and one set of versions (``made_for``)."""
 
     def __init__(self, made_for: str) -> None:
-        self.made_for = hashlib.blake2b(made_for.encode(), digest_size=16).digest()
+        self.made_for = blake2b(made_for.encode(), digest_size=16).digest()
         self._checked: tuple[Path, bool] | None = None   # the folder that was looked at, and whether it is good
         self._full = False                               # writing failed: no more tries in this process
         self._size: int | None = None                    # about how many bytes there are
@@ -93,7 +97,7 @@ class Place:
         return path / f"{key}-{self.made_for.hex()}{_ENDING}"
 
     def _sum(self, key: str, code: bytes) -> bytes:
-        return hashlib.blake2b(self.made_for + key.encode() + code, digest_size=_SUM).digest()
+        return blake2b(self.made_for + key.encode() + code, digest_size=_SUM).digest()
 
     def get(self, key: str) -> bytes | None:
         """The code of this key."""
@@ -179,4 +183,4 @@ def _remove(name: str) -> None:
         pass
 
 
-__all__ = ["Place", "folder", "objection"]
+__all__ = ["Place", "blake2b", "folder", "objection"]

@@ -10,8 +10,6 @@ and calls the unit. The unit's own code holds no address, so it can be kept on d
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import json
 import re
 import struct
 import sys
@@ -156,7 +154,7 @@ class Compiler:
         written out as fast as can be.
         """
         # Long code without loops, or more than can be waited for, is written out quickly.
-        quick |= len(text) > _LONGEST or _head(text)["total"] > _MOST or "@piece" in text and "phi i64 [ 0," not in text
+        quick |= len(text) > _LONGEST or int(_head(text)[0]) > _MOST or "@piece" in text and "phi i64 [ 0," not in text
         if ready or quick or _CALLS.search(text) is None:
             objects = [self._object(text, ready, quick)]
         else:
@@ -201,7 +199,7 @@ class Compiler:
     @staticmethod
     def key(text: str) -> str:
         """What tells a module from others."""
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return cache.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def named(self, text: str, name: str) -> str:
         """What stands for its marker in a module."""
@@ -260,9 +258,11 @@ class Compiler:
                 self.known.move_to_end(key)
                 return found
             address, engine = self.load(text, "@NAME", name)
-            head = _head(text)
-            rows = [(0,) if given is None else (id(np.dtype(given[0])), len(given[1]), *given[1]) for given in head["takes"]]
-            words = [address, len(rows), head["total"], head["long"], *self._words, *[w for row in rows for w in row]]
+            total, long, *takes = _head(text)
+            words = [address, len(takes), int(total), int(long), *self._words]
+            for given in takes:
+                dtype, *sizes = given.split(",")
+                words += [id(np.dtype(dtype)), len(sizes), *map(int, sizes)] if dtype else [0]
             table = _Table(struct.pack(f"={len(words)}Q", *words))
             table.engine = engine
             found = self.new(ctypes.addressof(self._method(name)), id(table), None)
@@ -279,9 +279,8 @@ class Compiler:
         """
         at = self.layout
         total = len(args) + results + scratch
-        takes = [None if number else [spec.dtype.name, spec.shape] for spec, number in args]
-        head = json.dumps({"takes": takes, "total": total, "long": int(long)})
-        lines = [f"; {head}", "define i32 @NAME(ptr %args) #1 {", "entry:"]
+        takes = ["" if number else ",".join([spec.dtype.name, *map(str, spec.shape)]) for spec, number in args]
+        lines = [f"; {' '.join([str(total), str(int(long)), *takes])}", "define i32 @NAME(ptr %args) #1 {", "entry:"]
         for k in range(total):
             lines += [f"  %o{k}.p = getelementptr ptr, ptr %args, i64 {k}", f"  %o{k} = load ptr, ptr %o{k}.p"]
             if k < len(args) and args[k][1]:
@@ -321,9 +320,10 @@ def _split(text: str) -> tuple[str, str]:
     return "\n".join(modules[0]), "\n".join(modules[1])
 
 
-def _head(text: str) -> dict[str, Any]:
-    """What ``entry`` wrote at the head of a module."""
-    return json.loads(text[2:text.index("\n")]) if text.startswith("; ") else {"total": 0}  # type: ignore[no-any-return]
+def _head(text: str) -> list[str]:
+    """What ``entry`` wrote at the head of a module: how many arrays it takes in all, whether it is long, and each argument's
+    dtype and sizes, nothing for a number."""
+    return text[2:text.index("\n")].split(" ") if text.startswith("; ") else ["0"]
 
 
 # What Python calls. self is a unit's table: the unit's address, how many arrays it checks and takes in all, whether other

@@ -44,6 +44,9 @@ PAUSE_DECLARATION
 
 define void @NAME(ptr %work, ptr %context, i32 %count) {
   %s = load ptr, ptr @adjoint_threads_state
+  %several = icmp sgt i32 %count, 1
+  br i1 %several, label %look, label %alone
+look:
   %busy = getelementptr i8, ptr %s, i64 BUSY
   %before = atomicrmw xchg ptr %busy, i32 1 acquire
   %free = icmp eq i32 %before, 0

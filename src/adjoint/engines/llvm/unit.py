@@ -219,18 +219,7 @@ class UnitWriter:
         """Run ``function(context)`` in every thread."""
         w = self.w
         self.threads = True
-        self.labels += 1
-        label = f"fork{self.labels}"
-        count = w.set("load i32, ptr @adjoint_threads")
-        several = w.set(f"icmp sgt i32 {count}, 1")
-        w.add(f"br i1 {several}, label %{label}.many, label %{label}.one")
-        w.label(f"{label}.many")
-        w.add(f"call void @adjoint_parallel(ptr @{function}, ptr {context}, i32 {count})")
-        w.add(f"br label %{label}.out")
-        w.label(f"{label}.one")
-        w.add(f"call void @{function}(ptr {context})")
-        w.add(f"br label %{label}.out")
-        w.label(f"{label}.out")
+        w.add(f"call void @adjoint_parallel(ptr @{function}, ptr {context}, i32 {w.set('load i32, ptr @adjoint_threads')})")
 
     # --------------------------------------------------------------------------------------------------- single numbers
 

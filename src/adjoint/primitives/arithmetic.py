@@ -93,10 +93,10 @@ square = elementwise(
     doc=example("The square x * x.", "float(ad.square(3.0))", "9.0"))
 
 squared_difference = elementwise(
-    "squared_difference", 2, lambda x, y: np.square(x - y),
+    "squared_difference", 2, wide(lambda x, y: np.square(x - y)),
     lambda r, x, y: (multiply(subtract(x, y), 2), multiply(subtract(y, x), 2)), kinds=NUMBERS,
     oracle=lambda x, y: (x - y) * (x - y), lower=lambda s, x, y: (x - y) * (x - y),
-    error=measured("", float32=(2, 1, 1), float64=(2, 1, 1), why="the difference is rounded, then the square"),
+    error=measured("the square of the difference", float32=(0.5, 1, 1), float64=(2, 1, 1)),
     doc=example("The square of the difference, (x - y)**2.", "float(ad.squared_difference(5.0, 2.0))", "9.0",
                 "A complex difference is squared as it is, not its modulus (TensorFlow: conj(x - y) * (x - y))."))
 

@@ -553,9 +553,15 @@ _log_beside = helper(
     lower=lambda s, x, y: s.select(x.eq(0.0) & y.eq(0.0), 0.0, s.log(y)),
     oracle=lambda x, y: np.log(y) + 0 * x, doc="log(y), and 0 where x and y are 0: the slope of xlogy in x.")
 
+_over_1p: Any = helper(
+    "over_1p", 2, wide(lambda x, y: _at_zero(x, np.true_divide(x, 1 + y))),
+    lambda r, x, y: (lambda t: _over_1p(where(_both_zero(x, add(y, 1)), 0, t), y), negative(_over_1p(r, y))), kinds="fc",
+    lower=lambda s, x, y: s.select(x.eq(0), 0, x / (y + 1)), oracle=lambda x, y: x / (1 + y), domain=_BOTH_POSITIVE,
+    doc="x / (1 + y), and 0 where x is 0: the slope of xlog1py in y.")
+
 _log1p_beside = helper(
     "log1p_beside", 2, wide(lambda x, y: np.where((x == 0) & (y == -1), 0, np.log1p(y))),
-    lambda r, x, y: (None, lambda t: xdivy(where(_both_zero(x, add(y, 1)), 0, t), add(y, 1))), kinds="fc",
+    lambda r, x, y: (None, lambda t: _over_1p(where(_both_zero(x, add(y, 1)), 0, t), y)), kinds="fc",
     domain=_BOTH_POSITIVE, oracle=lambda x, y: np.log1p(y) + 0 * x,
     lower=lambda s, x, y: s.select(x.eq(0.0) & y.eq(-1.0), 0.0, s.log1p(y)),
     doc="log1p(y), and 0 where x is 0 and y is -1: the slope of xlog1py in x.")
@@ -569,9 +575,9 @@ xlogy = elementwise(
                 "Derivatives: log(y) and x / y; where both are 0 they are 0."))
 xlog1py = elementwise(
     "xlog1py", 2, wide(lambda x, y: _at_zero(x, x * np.log1p(y))),
-    lambda r, x, y: (_log1p_beside(x, y), xdivy(x, add(y, 1))), oracle=lambda x, y: x * np.log1p(y),
+    lambda r, x, y: (_log1p_beside(x, y), _over_1p(x, y)), oracle=lambda x, y: x * np.log1p(y),
     lower=lambda s, x, y: s.xlog1py(x, y),
     domain=_BOTH_POSITIVE,
-    error=measured("x log1p(y)", float32=(1, 2, 4), why="its slope in y has three roundings in float32"),
+    error=measured("x log1p(y)"),
     doc=example("x * log(1 + y), and 0 where x is 0, whatever y is.", "float(ad.xlog1py(0.0, -1.0))", "0.0",
                 "Derivatives: log(1 + y) and x / (1 + y); where x is 0 and y is -1 they are 0."))

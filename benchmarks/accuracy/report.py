@@ -164,9 +164,10 @@ counts against max(|f'|, |x f''|): what moving x by one unit in its last place d
 The compiled engine has no type wider than float64 for float64 rows: there softmax's slope in rows of a thousand takes 9 ulp, the
 slope of the cosine of nearly parallel vectors loses what the angle takes from it.
 
-Sources: elementary functions are NumPy's, erf and gamma functions SciPy's where these are accurate; series at roots come from
-`tools/roots.py`, polynomials of the compiled engine from `tools/minimax.py`, both fitted with mpmath. Where terms cancel,
-float64 is computed as sums of two float64 numbers (`primitives/_twofold.py`).
+Sources: elementary functions are NumPy's, erf and gamma functions SciPy's where these are accurate; other error, Bessel and gamma
+functions and their slopes are polynomials made by `tools/fits.py`, series at roots come from `tools/roots.py`, polynomials of the
+compiled engine from `tools/minimax.py`, all fitted with mpmath. Where terms cancel, float64 is computed as sums of two float64
+numbers (`primitives/_twofold.py`).
 
 ## Formulas written by hand
 

@@ -65,3 +65,14 @@ def test_the_second_slope_of_sinc() -> None:
 
     x = around(roots_of(bend, [(0.6, 0.7), *((k - 0.2, k) for k in (2, 3, 4, 7)), *((k - 0.02, k) for k in (20, 1000))]))
     assert ulps(derivative(ad.sinc, x, 2).numpy(), bend, x) < 4
+
+
+def test_the_slopes_of_a_scaled_bessel_function() -> None:
+    def slope(v: Any, order: int) -> Any:
+        zero, one = [mpmath.exp(-v) * mpmath.besseli(k, v) for k in (0, 1)]
+        first = zero - one / v - one
+        return first if order == 1 else (one - zero) - (first / v - one / v ** 2) - first
+
+    for order, root in ((1, 1.545), (2, 2.781)):
+        x = around(roots_of(lambda v: slope(v, order), [(root - 0.01, root + 0.01)]), 20)  # noqa: B023
+        assert ulps(derivative(ad.bessel_i1e, x, order).numpy(), lambda v: slope(v, order), x) < 4  # noqa: B023

@@ -74,5 +74,5 @@ def test_the_slopes_of_a_scaled_bessel_function() -> None:
         return first if order == 1 else (one - zero) - (first / v - one / v ** 2) - first
 
     for order, root in ((1, 1.545), (2, 2.781)):
-        x = around(roots_of(lambda v: slope(v, order), [(root - 0.01, root + 0.01)]), 20)  # noqa: B023
-        assert ulps(derivative(ad.bessel_i1e, x, order).numpy(), lambda v: slope(v, order), x) < 4  # noqa: B023
+        x = around(roots_of(lambda v: slope(v, order), [(root - 0.01, root + 0.01)]), 20)
+        assert ulps(derivative(ad.bessel_i1e, x, order).numpy(), lambda v: slope(v, order), x) < 4

@@ -88,6 +88,8 @@ class Primitive:
     gathers    (*specs, **params) -> where each element of the result stands in the first argument: for each axis of that a
                number, an Along or a By; None where it is no such thing
     scatters   the same the other way round: where each element of the first argument is added in zeros
+    overlays   (*specs, **params) -> (how, where, shape): what the second argument, broadcast to this shape, is put over in the
+               first; "last" replaces what is there, "max" and "min" are the larger and the smaller of the two
     scan       (scalar, state, *xs, **params) -> (state, expression): what an element along ``axis`` (from its end with
                ``reverse``) does to a tuple of expressions, and the result there; the state is None before the first
     ramp       whether its elements are 0, 1, 2, ... in memory order: a loop counts them
@@ -100,8 +102,8 @@ class Primitive:
 
     __slots__ = (
         "_ops", "batch", "cases", "doc", "domain", "elementwise", "error", "expand", "gathers", "infer", "joint",
-        "jvp", "kernel", "linear", "lower", "lowered", "module", "name", "oracle", "partials", "places", "product",
-        "pure", "ramp", "scan", "scatters", "view", "vjp",
+        "jvp", "kernel", "linear", "lower", "lowered", "module", "name", "oracle", "overlays", "partials", "places",
+        "product", "pure", "ramp", "scan", "scatters", "view", "vjp",
     )
 
     def __init__(
@@ -122,6 +124,7 @@ class Primitive:
         product: Callable[..., Any] | None = None,
         gathers: Callable[..., Any] | None = None,
         scatters: Callable[..., Any] | None = None,
+        overlays: Callable[..., Any] | None = None,
         scan: Callable[..., Any] | None = None,
         ramp: bool = False,
         batch: Callable[..., Any] | None = None,
@@ -139,7 +142,7 @@ class Primitive:
         self.partials, self.vjp, self.jvp, self.linear, self.joint = partials, vjp, jvp, linear, joint
         self.lower, self.expand, self.product = lower, expand, product
         self.view, self.places = view, places
-        self.gathers, self.scatters, self.scan, self.ramp = gathers, scatters, scan, ramp
+        self.gathers, self.scatters, self.overlays, self.scan, self.ramp = gathers, scatters, overlays, scan, ramp
         self.batch, self.elementwise, self.pure = batch, elementwise, pure
         self.lowered = kernel                            # what a compiled form stands for: another kernel is called
         self.domain, self.cases, self.oracle, self.error, self.doc = domain, cases, oracle, error, doc

@@ -208,7 +208,55 @@ def test_updates_of_a_few_rows(number: int, dtype: str, plans: list[Any]) -> Non
     f = UPDATES[number]
     same(f, numbers((6, 3), dtype), numbers((7, 3), dtype, 1), i % 6 if number == 5 else i, numbers((), dtype, 2))
     scatter = next(stage for stage in stages(plans) if isinstance(stage, Scatter))
-    assert (scatter.base is not None) == (number not in (4, 6))
+    assert (scatter.base is not None) == (number != 4)
+
+
+PLACED: list[Callable[..., Any]] = [
+    lambda x, v, i: ad.tensor_scatter_update(x * 2, i, v), lambda x, v, i: ad.tensor_scatter_update(x, i % 4, v[:, :1] + v * 0),
+    lambda x, v, i: ad.put_along_axis(x + x, i[:6] % 3, v[0, 0], 1), lambda x, v, i: ad.tensor_scatter_max(x + 0, i, v),
+    lambda x, v, i: ad.tensor_scatter_min(ad.flip(x, 1), i, v), lambda x, v, i: ad.unsorted_segment_max(v + v, i[:, 0], 8) * 2,
+    lambda x, v, i: ad.unsorted_segment_min(v, i[:, 0], 8) * 2, lambda x, v, i: assigned(x * 2, (slice(1, 4), 1), v[0, 0]),
+    lambda x, v, i: assigned(x[::-1], (Ellipsis, slice(None, None, -2)), v[:6, :2]),
+    lambda x, v, i: assigned(x + 0, (i[:, 0], slice(0, 2)), v[:, :2]),
+]
+
+
+def assigned(x: Any, key: Any, value: Any) -> Any:
+    x = ad.reshape(x, x.shape) + 0
+    x[key] = value
+    return x * 2
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int32", "uint8"])
+@pytest.mark.parametrize("number", range(len(PLACED)))
+def test_what_is_put_over_an_array(number: int, dtype: str, plans: list[Any]) -> None:
+    i, f = np.array([[0], [5], [2], [1], [2], [5], [5]]), PLACED[number]
+    same(f, numbers((6, 3), dtype), numbers((7, 3), dtype, 1), i)
+    assert any(isinstance(stage, Scatter) for stage in stages(plans))
+    if dtype == "float32":
+        def gradients(x: Any, v: Any, i: Any) -> Any:
+            with ad.GradientTape() as tape:
+                tape.watch([x, v])
+                y = ad.sum(ad.square(f(x, v, i)))
+            return tape.gradient(y, [x, v], unconnected_gradients="zero")
+
+        same(gradients, numbers((6, 3), dtype), numbers((7, 3), dtype, 1), i)
+
+
+def test_an_empty_segment_has_the_limit_of_the_dtype() -> None:
+    (got,) = same(lambda x: ad.unsorted_segment_max(x * 1, ad.constant([2, 0]), 3), np.array([1.0, 2.0], np.float16))
+    assert got.tolist() == [2.0, -65504.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+@pytest.mark.parametrize("axis", [0, 1, (0, 2), None, ()])
+def test_products_over_axes(axis: Any, dtype: str, plans: list[Any]) -> None:
+    x = numbers((4, 3, 5), dtype)
+    narrow = 1e-15 if dtype == "float64" else 0.0
+    same(lambda x: ad.prod(x * 1, axis=axis), x, rtol=narrow)
+    stages(plans)
+    if dtype == "float64":
+        same(lambda x: gradient(lambda x: ad.sum(ad.prod(x, axis=axis)), x), x, rtol=1e-15)
 
 
 @pytest.mark.parametrize("factor", [np.inf, -np.inf, np.nan])

@@ -68,7 +68,8 @@ def expansion(op: Op, specs: tuple[Spec, ...]) -> Program | None:
 
     def narrow(*xs: Any) -> Any:                         # by way of float32
         want = op.prim.infer(*specs, **op.params)
-        return cast(record(op, *[cast(x, s.dtype) for x, s in zip(xs, whole)]), want.dtype)
+        made = record(op, *[cast(x, s.dtype) for x, s in zip(xs, whole)])
+        return tuple([cast(t, s.dtype) for t, s in zip(made, want)]) if want.__class__ is tuple else cast(made, want.dtype)
 
     return recorded(op.prim.expand if whole == specs else narrow, specs, op.params if whole == specs else {})
 

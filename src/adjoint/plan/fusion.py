@@ -167,6 +167,9 @@ def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
         return "scatter" if fits else "step"
     if prim.view is not None:
         return "step"
+    if prim.overlays is not None:
+        fits = out.size > 1 and specs[instr.args[1]].size < _CHAIN and all(t[0] in "iu" for t in types[2:])
+        return "scatter" if fits else "step"
     if prim.scan is not None:
         return "scan" if out.size > 1 else "step"
     if prim.places is not None:
@@ -321,6 +324,8 @@ class _Arranger:
                 unit.stages.append(item)
             elif isinstance(item, Update):
                 self._scatter(item.instrs, item.base)
+            elif item.op.prim.overlays is not None:
+                self._scatter([item], item.args[0], 1)
             elif item.op.prim.scatters is not None and len(item.args) > 1:
                 self._scatter([item])
             elif item.op.prim.scan is not None:
@@ -428,16 +433,24 @@ class _Arranger:
         whole, by = self._indexed(instr, entries, self._access(given, self.specs[given].shape), space)
         return [((given, out), whole), *[((a, out), access) for a, access in by.items()]]
 
-    def _scatter(self, instrs: list[Instr], base: int | None = None) -> None:
+    def _scatter(self, instrs: list[Instr], base: int | None = None, number: int = 0) -> None:
+        """``number``: the argument that is added or put."""
         unit, specs, instr, out = self.unit, self.specs, instrs[0], instrs[-1].outs[0]
-        given = instr.args[0]
-        entries = instr.op.prim.scatters(*[specs[a] for a in instr.args], **instr.op.params)  # type: ignore[misc]
-        shape, part = specs[out].shape, specs[given].shape
+        prim, given = instr.op.prim, instr.args[number]
+        rule: Any = prim.overlays if number else prim.scatters
+        found = rule(*[specs[a] for a in instr.args], **instr.op.params)
+        how, entries, part = found if number else ("add", found, specs[given].shape)
+        shape = specs[out].shape
+        if base in unit.views:                           # it is written over in memory of its own
+            view, base = base, max(specs) + 1
+            specs[base] = specs[view]
+            self._place(Instr(RESHAPE.op(shape=specs[view].shape), (view,), (base,)))
+            instrs = [Instr(i.op, tuple([base if a == view else a for a in i.args]), i.outs) for i in instrs]
         target, by = self._indexed(instr, entries, Access(out, shape, contiguous(shape), 0), part)
         known = self.constants
         source = known[given] if given in known else self._access(given, part)
         unit.made[out] = len(unit.stages)
-        unit.stages.append(Scatter(instrs, source, target, {
+        unit.stages.append(Scatter(how, instrs, source, target, {
             t.given: by[t.given] if t.given in by else known[t.given] for t in target.terms}, base))
         self.whole.add(out)
 

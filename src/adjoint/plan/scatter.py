@@ -1,4 +1,4 @@
-"""What is added by indices, in zeros or to another array: a stage of its own.
+"""What is added or put by indices, in zeros or over another array: a stage of its own.
 
 An array that is changed in a few rows, W - lr * (what is added by indices), is one with its operations: the rest of it need
 not be touched.
@@ -30,19 +30,19 @@ class Update:
 
 
 class Scatter:
-    """out[target] += source, in order, starting from zeros.
+    """out[target] += source, in order, starting from zeros; or over ``base`` what is last, largest or smallest (``how``).
 
     source  how what is added is read, or the value of a constant
     target  where it goes in the result, by its terms
     by      index of a term -> how it is read, or a constant
-    base    what the sums are added to at last, by the last of ``instrs``, or None
+    base    what the sums are added to at last, by the last of ``instrs``, or what something is put over, or None
     """
 
-    __slots__ = ("base", "by", "instrs", "out", "source", "target")
+    __slots__ = ("base", "by", "how", "instrs", "out", "source", "target")
 
-    def __init__(self, instrs: list[Instr], source: Access | float, target: Access, by: dict[int, Access | float],
+    def __init__(self, how: str, instrs: list[Instr], source: Access | float, target: Access, by: dict[int, Access | float],
                  base: int | None) -> None:
-        self.instrs, self.out, self.base = instrs, instrs[-1].outs[0], base
+        self.how, self.instrs, self.out, self.base = how, instrs, instrs[-1].outs[0], base
         self.source, self.target, self.by = source, target, by
 
     @property
@@ -61,7 +61,7 @@ def updates(program: Program, kinds: list[str]) -> tuple[dict[int, Update], set[
             readers.setdefault(a, []).append(n)
     outputs, found, gone = set(program.outputs), dict[int, Update](), set[int]()
     for n, kind in enumerate(kinds):
-        at, chain = n, [n] if kind == "scatter" else []
+        at, chain = n, [n] if kind == "scatter" and program.instrs[n].op.prim.scatters is not None else []
         while chain:
             v = program.instrs[at].outs[0]
             if len(readers.get(v, ())) != 1 or v in outputs:
@@ -72,7 +72,7 @@ def updates(program: Program, kinds: list[str]) -> tuple[dict[int, Update], set[
             if how is None:
                 break
             if how >= 0:
-                if makers.get(how) not in ("view", "constant", "ramp", "gone"):
+                if makers.get(how) not in ("ramp", "gone"):
                     found[at] = Update(how, [program.instrs[k] for k in chain])
                     gone.update(chain[:-1])
                 break

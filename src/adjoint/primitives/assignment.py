@@ -6,15 +6,16 @@ from weakref import ref
 
 import numpy as np
 
+from .._dtypes import int32
 from .._errors import DtypeError, IndexingError, NotSupportedError, ShapeError, TraceError, complain
 from .._graph import Primitive, Shape, Spec, spec
 from .._tensor import Tensor, Value, Variable
 from .._trace import dtype_value, handle, local, origin_of, record, scalar, taped
 from ._make import broadcast_shapes, install
 from .broadcast import broadcast_to
-from .comparison import where
+from .comparison import equal, where
 from .convert import cast, convert
-from .creation import zeros_of
+from .creation import full_of, zeros_of
 from .indexing import (
     TENSOR,
     Key,
@@ -26,6 +27,7 @@ from .indexing import (
     getitem,
     index_infer,
     index_op,
+    iota,
     parse,
     rank_of,
     result_axis,
@@ -33,6 +35,7 @@ from .indexing import (
     selector,
     settle_order,
     shape_of_indices,
+    stands,
     to_front,
 )
 from .movement import reshape, transpose
@@ -101,6 +104,8 @@ def _set_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
 
 SET = Primitive(
     "setitem", _set_infer, _set_kernel, vjp=_set_vjp, linear=(0, 1), joint=True, batch=_set_batch,
+    overlays=lambda x, v, *idx, key: (
+        "last", stands(key, x.ndim, idx, 2), selected(x.shape, key, shape_of_indices("setitem", idx))),
     oracle=lambda x, v, *idx, key: _set_kernel(x, v, *idx, key=key),
     cases=(lambda rng: ((rng.normal(size=(4, 3)), rng.normal(size=(3,))), {"key": ((0, 3, 2),)}),
            lambda rng: ((rng.normal(size=(4, 3)), rng.normal(size=(3, 1)), np.array([0, 2, 3])), {"key": (TENSOR,)}),
@@ -118,6 +123,14 @@ def _winners(shape: Shape, key: Key, idx: tuple[Any, ...], part: Shape) -> Any:
 def _pick_kernel(g: Any, *idx: Any, key: Key) -> Any:
     part = g[filled(key, idx)]
     return np.where(_winners(g.shape, key, idx, part.shape), part, np.zeros((), g.dtype))
+
+
+def _pick_expand(g: Any, *idx: Any, key: Key) -> Any:
+    part = index_op(g, key, idx)
+    shape, count = part._spec.shape, part._spec.size
+    order = reshape(cast(iota(count), int32), shape)
+    last = record(SET.op(key=key), full_of(spec(g._spec.shape, int32), 0), order, *idx)
+    return where(equal(index_op(last, key, idx), order), part, full_of(spec((), g._spec.dtype), 0))
 
 
 def _pick_vjp(h: Any, y: Any, g: Any, *idx: Any, key: Key) -> tuple[Any, ...]:
@@ -142,7 +155,7 @@ def _pick_batch(args: Any, axes: Any, key: Key) -> tuple[Any, int]:
 
 
 PICK = Primitive(
-    "pick", index_infer, _pick_kernel, vjp=_pick_vjp, linear=(0,), batch=_pick_batch,
+    "pick", index_infer, _pick_kernel, vjp=_pick_vjp, linear=(0,), batch=_pick_batch, expand=_pick_expand,
     cases=(lambda rng: ((rng.normal(size=(4, 2)), np.array([0, 2, 2])), {"key": (TENSOR,)}),),
     oracle=lambda g, *idx, key: _pick_kernel(g, *idx, key=key),
     doc="Indexing that gives zero where a later index names the same place: the transpose of setting a part.")

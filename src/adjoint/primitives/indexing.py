@@ -86,14 +86,17 @@ def selected(shape: Shape, key: Key, index_shape: Shape | None) -> Shape:
 
 def places_of(key: Key, ndim: int, idx: tuple[Spec, ...]) -> list[int | Along | By] | None:
     """Where the elements of x[key] stand in x, which has ``ndim`` axes; None where none of its arguments is an index tensor."""
-    if not idx:
-        return None
-    rank = max(s.ndim for s in idx)
+    return stands(key, ndim, idx, 1) if idx else None
+
+
+def stands(key: Key, ndim: int, idx: tuple[Spec, ...], number: int) -> list[int | Along | By]:
+    """The same for any key; the index tensors are the arguments from ``number`` on."""
+    rank = max((s.ndim for s in idx), default=0)
     entries = [k for k in key if k is not Ellipsis]
     entries += [(0, 0, 1)] * (ndim - sum(k is not None for k in entries))
     first = 0
     out: list[int | Along | By] = []
-    tensors = enumerate(idx, 1)
+    tensors = enumerate(idx, number)
     if not apart(key):
         for k in entries:
             if k.__class__ in (int, str):

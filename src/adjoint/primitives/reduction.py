@@ -20,7 +20,7 @@ from .convert import cast, convert
 from .creation import full_of, zeros_of
 from .cumulative import CUMPROD, pull_cumprod, shift
 from .joining import batch_all
-from .movement import front, reshape, transpose
+from .movement import front, reshape, section, transpose
 
 __all__ = ["all", "amax", "amin", "any", "count_nonzero", "max", "mean", "min", "prod"]
 
@@ -147,6 +147,13 @@ def _others_kernel(x: Any) -> Any:
     return (before * after).astype(x.dtype)
 
 
+def _others_expand(x: Any) -> Any:
+    axis, dtype = x._spec.ndim - 1, x._spec.dtype
+    x = cast(x, _dtypes.float64) if dtype is _dtypes.float32 else x
+    before, after = [shift(record(CUMPROD.op(axis=axis, reverse=back), x), axis, -1 if back else 1, 1) for back in (False, True)]
+    return cast(multiply(before, after), dtype)
+
+
 def _others_vjp(g: Any, y: Any, x: Any) -> tuple[Any]:
     axis = x._spec.ndim - 1
     up, down = record(CUMPROD.op(axis=axis, reverse=False), x), record(CUMPROD.op(axis=axis, reverse=True), x)
@@ -158,7 +165,7 @@ def _others_vjp(g: Any, y: Any, x: Any) -> tuple[Any]:
 
 OTHERS: Primitive = Primitive(
     "product_of_others", lambda x: x, _others_kernel, vjp=_others_vjp,
-    batch=lambda args, axes: (record(OTHERS.op(), front(args[0], axes[0])), 0),
+    batch=lambda args, axes: (record(OTHERS.op(), front(args[0], axes[0])), 0), expand=_others_expand,
     oracle=lambda x: np.stack([np.prod(np.delete(x, k, -1), -1) for k in range(x.shape[-1])], -1),
     cases=(lambda rng: ((rng.normal(size=(2, 4)),), {}), lambda rng: ((rng.normal(size=3) * [0, 1, 1],), {})),
     doc="For each element the product of the others along the last axis.")
@@ -172,11 +179,19 @@ def _prod_kernel(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     return _product_of(x, axis=axes, keepdims=keepdims, dtype=widest(x.dtype)).astype(x.dtype)
 
 
+def _prod_expand(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """The last of the running products, which do not stay for it."""
+    flat = _flat(x, axes)
+    axis, n = flat._spec.ndim - 1, flat._spec.shape[-1]
+    last = section(record(CUMPROD.op(axis=axis, reverse=False), flat), axis, n - 1, n)
+    return reshape(record(MAX.op(axes=(axis,), keepdims=False), last), reduced(x._spec.shape, axes, keepdims))
+
+
 PROD: Primitive = Primitive(
     "prod", lambda x, axes, keepdims: spec(reduced(x.shape, axes, keepdims), x.dtype), _prod_kernel,
     vjp=lambda g, y, x, axes, keepdims: (multiply(spread(g, x._spec.shape, axes, keepdims), conj(_others(x, axes))),),
     jvp=lambda ts, y, x, axes, keepdims: sum_over(multiply(ts[0], _others(x, axes)), axes, keepdims),
-    batch=shifted(lambda: PROD), oracle=lambda x, axes, keepdims: np.prod(x, axis=axes, keepdims=keepdims),
+    batch=shifted(lambda: PROD), expand=_prod_expand, oracle=lambda x, axes, keepdims: np.prod(x, axis=axes, keepdims=keepdims),
     doc="The product over axes.",
     cases=(lambda rng: ((rng.normal(size=(3, 4)),), {"axes": (0,), "keepdims": False}),
            lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (0, 2), "keepdims": True}),

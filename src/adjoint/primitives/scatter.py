@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from .._dtypes import DType
+from .._dtypes import DType, float64, int32
 from .._errors import IndexingError, ShapeError, complain
 from .._graph import Primitive, Shape, Spec, spec
 from .._tensor import Tensor, Value, Variable, wrap
 from .._trace import record
 from ._make import broadcast_shapes, normalize_axis
-from .arithmetic import add, multiply, subtract
+from .arithmetic import add, divide, multiply, subtract
 from .assignment import SET
 from .broadcast import broadcast_to
+from .comparison import equal, maximum, where
 from .convert import cast, convert
-from .creation import zeros_of
+from .creation import full_of, zeros_of
 from .indexing import (
     INDEX,
     TENSOR,
@@ -31,6 +32,7 @@ from .indexing import (
     normal_key,
     scatter_add,
     selected,
+    stands,
     to_front,
     unindex,
 )
@@ -373,6 +375,14 @@ def _shares_kernel(y: Any, x: Any, u: Any, *idx: Any, key: Key) -> Any:
     return np.where(hit_x, share, share.dtype.type(0)), np.where(hit_u, share[(*idx, Ellipsis)], share.dtype.type(0))
 
 
+def _shares_expand(y: Any, x: Any, u: Any, *idx: Any, key: Key) -> Any:
+    hit_x, hit_u = equal(x, y), equal(u, index_op(y, key, idx))
+    count = add(cast(hit_x, int32), unindex(cast(hit_u, int32), key, idx, y._spec.shape))
+    share = cast(divide(1.0, cast(maximum(count, 1), float64)), x._spec.dtype)
+    none = full_of(spec((), x._spec.dtype), 0)
+    return where(hit_x, share, none), where(hit_u, index_op(share, key, idx), none)
+
+
 def _shares_batch(args: Any, axes: Any, key: Key) -> tuple[Any, Any]:
     data, idx, _ = _extreme_args(args, axes, 3)
     return record(EXTREME_SHARES.op(key=(TENSOR, *key)), *data, *idx), (0, 0)
@@ -393,12 +403,13 @@ def _shares_case(rng: Any) -> Any:
 
 
 EXTREME_SHARES = Primitive(
-    "scatter_extreme_shares", _shares_infer, _shares_kernel, batch=_shares_batch, cases=(_shares_case,),
+    "scatter_extreme_shares", _shares_infer, _shares_kernel, batch=_shares_batch, cases=(_shares_case,), expand=_shares_expand,
     oracle=lambda y, x, u, *idx, key: _shares_kernel(y, x, u, *idx, key=key),
     doc="How a cotangent is divided among those that equal the largest (or smallest) value.")
 
 EXTREME = Primitive(
     "scatter_extreme", _extreme_infer, _extreme_kernel, vjp=_extreme_vjp, batch=_extreme_batch,
+    overlays=lambda x, u, *idx, key, largest: ("max" if largest else "min", stands(key, x.ndim, idx, 2), u.shape),
     cases=(lambda rng: ((rng.normal(size=(4, 2)), rng.normal(size=(3, 2)), np.array([0, 2, 2])),
                         {"key": (TENSOR,), "largest": True}),
            lambda rng: ((rng.normal(size=(4,)), rng.normal(size=(3,)), np.array([0, 2, 2])),

@@ -5,15 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from .. import _dtypes
 from .._errors import IndexingError, ShapeError, complain
 from .._graph import Primitive, spec
 from .._tensor import wrap
 from .._trace import record
 from .arithmetic import divide, multiply
+from .comparison import equal, maximum, where
 from .convert import cast
-from .creation import ones_of
+from .creation import full_of, ones_of
 from .indexing import TENSOR, check_range, flat_places, getitem, index_op, iota, scatter_add, to_front, unindex
 from .movement import reshape, transpose
+from .scatter import EXTREME as SCATTER_EXTREME
 from .scatter import index_tensor, tensor
 
 __all__ = [
@@ -131,7 +134,15 @@ def _lowest(dtype: Any, largest: bool) -> Any:
     return np.iinfo(dtype).min if largest else np.iinfo(dtype).max
 
 
-def _extreme_kernel(x: Any, ids: Any, n: int, largest: bool, empty: str) -> Any:
+def _limit(dtype: Any, largest: bool) -> Any:
+    """The lowest (highest) finite value."""
+    if dtype.kind in "iu":
+        return dtype.min if largest else dtype.max
+    high = {"bfloat16": float.fromhex("0x1.fep127")}.get(dtype.name) or float(np.finfo(dtype.np).max)
+    return -high if largest else high
+
+
+def _extreme_kernel(x: Any, ids: Any, n: int, largest: bool, empty: float) -> Any:
     out = np.full((n, *x.shape[1:]), _lowest(x.dtype, largest), x.dtype)
     try:
         (np.maximum if largest else np.minimum).at(out.reshape(-1), flat_places(out.shape, (TENSOR,), (ids,)), x.reshape(-1))
@@ -139,18 +150,30 @@ def _extreme_kernel(x: Any, ids: Any, n: int, largest: bool, empty: str) -> Any:
     except (IndexError, ValueError) as error:
         raise IndexingError(f"segment: a number is outside the {n} segments: {error}") from None
     if bare.any():
-        if empty == "zero":
-            out[bare] = 0
-        elif x.dtype.kind in "fV":
-            low = np.finfo(np.float32).max if x.dtype.kind == "V" else np.finfo(x.dtype).max
-            out[bare] = -low if largest else low
+        out[bare] = empty
     return out
+
+
+def _extreme_expand(x: Any, ids: Any, n: int, largest: bool, empty: float) -> Any:
+    s = x._spec
+    low = full_of(spec((n, *s.shape[1:]), s.dtype), _lowest(s.dtype.np, largest))
+    y = record(SCATTER_EXTREME.op(key=(TENSOR,), largest=largest), low, x, ids)
+    count = unindex(full_of(spec(ids._spec.shape, _dtypes.int32), 1), (TENSOR,), (ids,), (n,))
+    bare = reshape(equal(count, 0), (n, *[1] * (s.ndim - 1)))
+    return where(bare, full_of(spec((), s.dtype), empty), y)
 
 
 def _shares_kernel(y: Any, x: Any, ids: Any) -> Any:
     hit = x == y[ids]
     count = scatter_add(np.zeros(y.shape, np.int64), (TENSOR,), (ids,), hit.astype(np.int64))
     return np.where(hit, (1.0 / np.maximum(count, 1)[ids]), 0.0).astype(x.dtype)
+
+
+def _shares_expand(y: Any, x: Any, ids: Any) -> Any:
+    hit = equal(x, index_op(y, (TENSOR,), (ids,)))
+    count = index_op(unindex(cast(hit, _dtypes.int32), (TENSOR,), (ids,), y._spec.shape), (TENSOR,), (ids,))
+    share = cast(divide(1.0, cast(maximum(count, 1), _dtypes.float64)), x._spec.dtype)
+    return where(hit, share, full_of(spec((), x._spec.dtype), 0))
 
 
 def _shares_batch(args: Any, axes: Any) -> tuple[Any, int]:
@@ -171,14 +194,14 @@ def _flat(args: Any, axes: Any, n: Any, y: Any = None, y_axis: Any = None) -> tu
     return y, reshape(x, (size * x._spec.shape[1], *x._spec.shape[2:])), reshape(moved, (moved._spec.size,)), size
 
 
-def _extreme_batch(args: Any, axes: Any, n: int, largest: bool, empty: str) -> tuple[Any, int]:
+def _extreme_batch(args: Any, axes: Any, n: int, largest: bool, empty: float) -> tuple[Any, int]:
     _, x, ids, size = _flat(args, axes, n)
     y = record(EXTREME.op(n=n * size, largest=largest, empty=empty), x, ids)
     return reshape(y, (size, n, *y._spec.shape[1:])), 0
 
 
 SHARES = Primitive(
-    "segment_shares", lambda y, x, ids: x, _shares_kernel, batch=_shares_batch,
+    "segment_shares", lambda y, x, ids: x, _shares_kernel, batch=_shares_batch, expand=_shares_expand,
     cases=(lambda rng: ((np.array([3.0, 5.0]), np.array([3.0, 5.0, 3.0]), np.array([0, 1, 0])), {}),),
     oracle=lambda y, x, ids: np.array([np.mean(np.float64(x[i] == y[k])) / max(1, np.sum((x == y[ids]) & (ids == k)))
                                        for i, k in enumerate(ids)]),
@@ -188,16 +211,17 @@ EXTREME = Primitive(
     "segment_extreme", lambda x, ids, n, largest, empty: spec((n, *x.shape[1:]), x.dtype), _extreme_kernel,
     vjp=lambda g, y, x, ids, n, largest, empty: (
         multiply(index_op(g, (TENSOR,), (ids,)), record(SHARES.op(), y, x, ids)), None),
-    batch=_extreme_batch,
+    batch=_extreme_batch, expand=_extreme_expand,
     oracle=lambda x, ids, n, largest, empty: np.array([(np.max if largest else np.min)(x[ids == k], axis=0)
                                                        for k in range(n)]),
-    cases=(lambda rng: ((rng.normal(size=(5, 2)), np.array([1, 0, 1, 1, 0])), {"n": 2, "largest": True, "empty": "zero"}),
-           lambda rng: ((rng.normal(size=(4,)), np.array([1, 0, 1, 2])), {"n": 3, "largest": False, "empty": "zero"})),
+    cases=(lambda rng: ((rng.normal(size=(5, 2)), np.array([1, 0, 1, 1, 0])), {"n": 2, "largest": True, "empty": 0}),
+           lambda rng: ((rng.normal(size=(4,)), np.array([1, 0, 1, 2])), {"n": 3, "largest": False, "empty": 0})),
     doc="The largest (or smallest) of the rows with the same number; equal ones share the cotangent evenly.")
 
 
-def _extreme(name: str, data: Any, ids: Any, n: Any, largest: bool, empty: str) -> Any:
+def _extreme(name: str, data: Any, ids: Any, n: Any, largest: bool, zero: bool) -> Any:
     t, flat, count, extra = _prepared(name, data, ids, n)
+    empty = 0 if zero else _limit(t._spec.dtype, largest)
     return _cut(record(EXTREME.op(n=count, largest=largest, empty=empty), t, flat), count, extra)
 
 
@@ -210,7 +234,7 @@ def unsorted_segment_max(data: Any, segment_ids: Any, num_segments: Any, name: s
     >>> ad.unsorted_segment_max(ad.Tensor([1., 2., 3.]), [1, 0, 1], 2).tolist()
     [2.0, 3.0]
     """
-    return _extreme("unsorted_segment_max", data, segment_ids, num_segments, True, "limit")
+    return _extreme("unsorted_segment_max", data, segment_ids, num_segments, True, False)
 
 
 def unsorted_segment_min(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Any:
@@ -220,7 +244,7 @@ def unsorted_segment_min(data: Any, segment_ids: Any, num_segments: Any, name: s
     >>> ad.unsorted_segment_min(ad.Tensor([1., 2., 3.]), [1, 0, 1], 2).tolist()
     [2.0, 1.0]
     """
-    return _extreme("unsorted_segment_min", data, segment_ids, num_segments, False, "limit")
+    return _extreme("unsorted_segment_min", data, segment_ids, num_segments, False, False)
 
 
 def unsorted_segment_prod(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Any:
@@ -300,7 +324,7 @@ def segment_max(data: Any, segment_ids: Any, name: str | None = None) -> Any:
     >>> ad.segment_max(ad.Tensor([1., 2., 3.]), [0, 0, 1]).tolist()
     [2.0, 3.0]
     """
-    return _extreme("segment_max", data, *_sorted("segment_max", segment_ids), True, "zero")
+    return _extreme("segment_max", data, *_sorted("segment_max", segment_ids), True, True)
 
 
 def segment_min(data: Any, segment_ids: Any, name: str | None = None) -> Any:
@@ -310,7 +334,7 @@ def segment_min(data: Any, segment_ids: Any, name: str | None = None) -> Any:
     >>> ad.segment_min(ad.Tensor([1., 2., 3.]), [0, 0, 1]).tolist()
     [1.0, 3.0]
     """
-    return _extreme("segment_min", data, *_sorted("segment_min", segment_ids), False, "zero")
+    return _extreme("segment_min", data, *_sorted("segment_min", segment_ids), False, True)
 
 
 def segment_prod(data: Any, segment_ids: Any, name: str | None = None) -> Any:

@@ -22,7 +22,8 @@ from .text import TYPE, number
 if TYPE_CHECKING:
     from .unit import UnitWriter
 
-_WIDE = {"f16": "f64", "bf16": "f64", "f32": "f64"}
+_WIDE = {"f16": "f64", "bf16": "f64", "f32": "f64"}      # where sums are added up
+_SHORT = {"f16": "f32", "bf16": "f32"}                   # where they are compared
 
 
 class ScatterWriter(Apart):
@@ -46,7 +47,8 @@ class ScatterWriter(Apart):
         reach = sum((n - 1) * s for n, s in zip(self.chained, first[0])) + sum((t.size - 1) * t.stride for t in target.terms)
         self.places = reach // self.step + 1
         self.type = unit.type(stage.out)
-        self.wide = _WIDE.get(self.type, self.type)
+        wide = _WIDE if stage.how == "add" else _SHORT if stage.how != "last" else {}
+        self.wide = wide.get(self.type, self.type)
 
     def write(self) -> None:
         unit = self.unit
@@ -93,6 +95,10 @@ class ScatterWriter(Apart):
         if stage.base is None:
             w.intrinsics.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
             w.add(f"call void @llvm.memset.p0.i64(ptr {out}, i8 0, i64 {unit.specs[stage.out].nbytes}, i1 false)")
+        elif stage.base in unit.constants:
+            start = number(unit.constants[stage.base], self.type)
+            self._row(unit.specs[stage.out].size, True, lambda i: w.store(
+                self._spread(start, TYPE[self.type]), self._item(out, self.type, i), self.type))
         elif unit.arrays[stage.base].pointer != theirs:
             base = self._take(unit.arrays[stage.base].pointer, "ptr")
             w.intrinsics.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
@@ -136,7 +142,10 @@ class ScatterWriter(Apart):
     def _finish(self, x: str, to: str) -> None:
         """What was added up goes to its place, with all that comes after it."""
         w, stage, unit = self.w, self.stage, self.unit
-        if stage.base is not None:
+        if stage.how in ("max", "min"):
+            x = w.convert(self._extreme(w.convert(w.load(to, self.type), self.type, self.wide), w.convert(
+                x, self.type, self.wide)), self.wide, self.type)
+        elif stage.how == "add" and stage.base is not None:
             s, given = Functions(), [a for a in stage.args if a != stage.base]
             names = []
             for a in given:
@@ -177,8 +186,18 @@ class ScatterWriter(Apart):
     def _plus(self, k: str, across: list[str], at: str) -> None:
         w = self.w
         more = w.convert(self._source(k, across), self.type, self.wide)
-        add = "fadd" if self.wide[0] == "f" else "add"
-        w.store(w.set(f"{add} {w.vector(TYPE[self.wide])} {w.load(at, self.wide)}, {more}"), at, self.wide)
+        if self.stage.how == "add":
+            add = "fadd" if self.wide[0] == "f" else "add"
+            more = w.set(f"{add} {w.vector(TYPE[self.wide])} {w.load(at, self.wide)}, {more}")
+        elif self.stage.how != "last":
+            more = self._extreme(w.load(at, self.wide), more)
+        w.store(more, at, self.wide)
+
+    def _extreme(self, a: str, b: str) -> str:
+        how = self.stage.how
+        if self.wide[0] == "f":
+            return self.w.call(f"{how}imum", self.wide, a, b)
+        return self.w.call(f"{'s' if self.wide[0] == 'i' else 'u'}{how}", self.wide, a, b)
 
     # ---------------------------------------------------------------------------------------------------------- reading
 

@@ -135,9 +135,25 @@ def _scaled(scale: float, offset: float = 0.0) -> Any:
     return lambda rng, dtype: ((rng.normal(size=(6, 1000)) * scale + offset).astype(dtype),)
 
 
+def _divergence(p: list[Any], q: Any) -> Any:
+    logs = [mp.log(a / b) for a, b in zip(p, _numbers(q))]
+    return mp.fsum(a * v for a, v in zip(p, logs)), [v + 1 for v in logs]
+
+
 def _nearly_parallel(rng: Any, dtype: Any) -> Any:
     x = rng.normal(size=(6, 100))
     return x.astype(dtype), (x * 2 + rng.normal(size=(6, 100)) * 1e-3).astype(dtype)
+
+
+def _nearly_orthogonal(rng: Any, dtype: Any) -> Any:
+    x, y = rng.normal(size=(2, 6, 100))
+    return x.astype(dtype), (y - x * (np.sum(x * y, -1) / np.sum(x * x, -1) - 1e-6)[:, None]).astype(dtype)
+
+
+def _nearly_equal(rng: Any, dtype: Any) -> Any:
+    p = rng.uniform(0.1, 1.0, size=(6, 1000))
+    q = p * (1 + 1e-4 * rng.normal(size=p.shape))
+    return (p / p.sum(-1, keepdims=True)).astype(dtype), (q / q.sum(-1, keepdims=True)).astype(dtype)
 
 
 _add("variance 1000, mean 1e6", _scaled(1.0, 1e6), _by_row(_var), "ad.var(x, axis=-1)", "tf.math.reduce_variance(x, -1)",
@@ -147,9 +163,13 @@ _add("deviation 1000, mean 1e6", _scaled(1.0, 1e6), _by_row(_std), "ad.std(x, ax
 for _scale in (1e30, 1e-30):
     _add(f"norm 1000 at {_scale:g}", _scaled(_scale), _by_row(_norm), "ad.vector_norm(x, axis=-1)", "tf.norm(x, axis=-1)",
          "torch.linalg.vector_norm(x, dim=-1)", "jnp.linalg.norm(x, axis=-1)")
-_add("cosine similarity 100, nearly parallel", _nearly_parallel, _by_row(_cosine), "-ad.losses.cosine_similarity(x, y)",
-     "-tf.keras.losses.cosine_similarity(x, y)", "F.cosine_similarity(x, y, -1)",
-     "jnp.sum(x * y, -1) / (jnp.linalg.norm(x, axis=-1) * jnp.linalg.norm(y, axis=-1))")
+_COSINE = ("-ad.losses.cosine_similarity(x, y)", "-tf.keras.losses.cosine_similarity(x, y)", "F.cosine_similarity(x, y, -1)",
+           "jnp.sum(x * y, -1) / (jnp.linalg.norm(x, axis=-1) * jnp.linalg.norm(y, axis=-1))")
+_add("cosine similarity 100, nearly orthogonal", _nearly_orthogonal, _by_row(_cosine), *_COSINE)
+_add("cosine similarity 100, nearly parallel", _nearly_parallel, _by_row(_cosine), *_COSINE)
+_add("KL divergence 1000, nearly equal", _nearly_equal, _by_row(_divergence), "ad.losses.kl_divergence(x, y)",
+     "tf.reduce_sum(x * tf.math.log(x / y), -1)", "F.kl_div(torch.log(y), x, reduction='none').sum(-1)",
+     "jnp.sum(jax.scipy.special.rel_entr(x, y), -1)")
 
 
 # ------------------------------------------------------------------------------------------------------- long sums
@@ -179,6 +199,32 @@ def _long_sum(x: Any) -> Any:
     return _exact_sum(x.astype(np.float64))
 
 
+def _products(x: Any, y: Any) -> list[Any]:
+    """Arrays that add up to the products exactly."""
+    a, b = x.astype(np.float64), y.astype(np.float64)
+    p = a * b
+    (ah, al), (bh, bl) = _split(a), _split(b)
+    return [p, ((ah * bh - p) + ah * bl + al * bh) + al * bl]
+
+
+def _wide_sum(x: Any) -> Any:
+    """Of long doubles, to 60 bits."""
+    high = x.astype(np.float64)
+    return _exact_sum(high, (x - high).astype(np.float64))
+
+
+def _long_lse(x: Any) -> Any:
+    x = x.astype(np.longdouble)
+    return mpf(float(x.max())) + mp.log(_wide_sum(np.exp(x - x.max())))
+
+
+def _mean_cross_entropy(x: Any) -> Any:
+    """Of rows of ten, the first of which is right."""
+    rows = x.astype(np.longdouble).reshape(-1, 10)
+    d = rows[:, 1:] - rows[:, :1]
+    return _wide_sum(np.log1p(np.add.reduce(np.exp(d), axis=1))) / len(rows)
+
+
 def _long_var(x: Any) -> Any:
     x = x.astype(np.float64)
     mean = _long_sum(x) / len(x)
@@ -204,20 +250,49 @@ def _long(shape: tuple[int, int]) -> Any:
 _SUMS = (("sum", "ad.sum", "tf.reduce_sum", "torch.sum", "jnp.sum", _long_sum),
          ("mean", "ad.mean", "tf.reduce_mean", "torch.mean", "jnp.mean", lambda x: _long_sum(x) / len(x)),
          ("variance", "ad.var", "tf.math.reduce_variance", "torch.var", "jnp.var", _long_var),
+         ("deviation", "ad.std", "tf.math.reduce_std", "torch.std", "jnp.std", lambda x: mp.sqrt(_long_var(x))),
          ("norm", "ad.vector_norm", "tf.norm", "torch.linalg.vector_norm", "jnp.linalg.norm",
           lambda x: mp.sqrt(_exact_sum(*_squares(x.astype(np.float64))))),
+         ("logsumexp", "ad.logsumexp", "tf.reduce_logsumexp", "torch.logsumexp", "jax.nn.logsumexp", _long_lse),
          ("cumsum", "ad.cumsum", "tf.cumsum", "torch.cumsum", "jnp.cumsum", _long_sum))
 for _name, _ad, _tf, _torch, _jax, _rule in _SUMS:
-    _long_terms = 10_000_000 if _name == "sum" else 1_000_000
+    _long_terms = 1_000_000 if _name == "cumsum" else 10_000_000
     for _axis, _title in ((-1, f"1e{len(str(_long_terms)) - 1}"), (0, "1e5, first axis")):
         _last = ("[:, -1]" if _axis else "[-1]") if _name == "cumsum" else ""
         _given = "x" if _axis else "{}.reshape(x, (-1, x.shape[0]))"
-        _more = ", correction=0" if _name == "variance" else ""
+        _more = ", correction=0" if _name in ("variance", "deviation") else ""
         _add(f"{_name} {_title}", _long((1, _long_terms) if _axis else (8, 100_000)), _columns(_rule, _axis),
              f"{_ad}({_given.format('ad')}, {_axis}){_last}",
              f"{_tf}({_given.format('tf')}, axis={_axis}){_last}",
              f"{_torch}({_given.format('torch')}, dim={_axis}{_more}){_last}",
              f"{_jax}({_given.format('jnp')}, axis={_axis}){_last}", gradient=False)
+
+_add("cross-entropy, mean of 1e6",
+     lambda rng, dtype: (rng.normal(0, 2, (1, 10_000_000)).astype(dtype), np.zeros((1, 1_000_000), dtype)),
+     lambda x, y: ([_mean_cross_entropy(x[0])], None),
+     "ad.reshape(ad.mean(ad.sparse_softmax_cross_entropy_with_logits(ad.reshape(ad.cast(y, 'int32'), (-1,)), "
+     "ad.reshape(x, (-1, 10)))), (1,))",
+     "tf.reshape(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(tf.cast(y, tf.int32), (-1,)), "
+     "tf.reshape(x, (-1, 10)))), (1,))",
+     "F.cross_entropy(x.reshape(-1, 10), y.reshape(-1).long()).reshape(1)",
+     "-jnp.mean(jax.nn.log_softmax(x.reshape(-1, 10))[:, 0]).reshape(1)", gradient=False)
+_add("dot 1e7", lambda rng, dtype: tuple(rng.uniform(0.0, 1.0, (2, 1, 10_000_000)).astype(dtype)),
+     lambda x, y: ([_exact_sum(*_products(x[0], y[0]))], None),
+     "ad.reshape(ad.tensordot(x[0], y[0], 1), (1,))", "tf.reshape(tf.tensordot(x[0], y[0], 1), (1,))",
+     "torch.dot(x[0], y[0]).reshape(1)", "jnp.dot(x[0], y[0]).reshape(1)", gradient=False)
+
+
+def _cotangent(x: Any, y: Any) -> Any:
+    a, b = x.reshape(-1, 4), y.reshape(-1, 4)
+    return [_exact_sum(*_products(a[:, i], b[:, j])) for i in range(4) for j in range(4)], None
+
+
+# What a layer's weights get from a million rows: x' g.
+_add("cotangent of weights, 1e6 rows", lambda rng, dtype: tuple(rng.uniform(0.0, 1.0, (2, 1, 4_000_000)).astype(dtype)),
+     _cotangent,
+     "ad.reshape(ad.matmul(ad.reshape(x, (-1, 4)), ad.reshape(y, (-1, 4)), transpose_a=True), (-1,))",
+     "tf.reshape(tf.matmul(tf.reshape(x, (-1, 4)), tf.reshape(y, (-1, 4)), transpose_a=True), (-1,))",
+     "(x.reshape(-1, 4).T @ y.reshape(-1, 4)).reshape(-1)", "(x.reshape(-1, 4).T @ y.reshape(-1, 4)).reshape(-1)", gradient=False)
 
 
 # ------------------------------------------------------------------------------------------------------- matrix products

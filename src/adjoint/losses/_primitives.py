@@ -218,6 +218,10 @@ DIVERGENCE: Primitive = Primitive(
 
 # --------------------------------------------------------------------------------------------------------------- angles
 
+def _exact(rows: Any) -> twofold.Twofold:
+    return twofold.Twofold(rows, np.zeros_like(rows))
+
+
 @in_blocks
 def _rejection_kernel(a: Any, b: Any, axes: Axes) -> Any:
     """In a wider dtype; float64 rows that are nearly parallel, of which little is left, twofold."""
@@ -232,7 +236,7 @@ def _rejection_kernel(a: Any, b: Any, axes: Axes) -> Any:
     if a.dtype == np.float64:
         near = np.max(np.abs(out), axis=1) < 2.0**-7 * np.max(np.abs(x), axis=1)
         if near.any():
-            p, q = (twofold.Twofold(rows, np.zeros_like(rows)) for rows in (lay.apart(a)[near], lay.apart(b)[near]))
+            p, q = _exact(lay.apart(a)[near]), _exact(lay.apart(b)[near])
             out[near] = (p - twofold.total(p * q) / twofold.total(q * q) * q).high
     return lay.whole(out)
 
@@ -267,13 +271,21 @@ def rejection(a: Any, b: Any, axes: Axes) -> Any:
     return record(REJECTION.op(axes=axes), a, b)
 
 
+@in_blocks
 def _cosine_kernel(a: Any, b: Any, axes: Axes) -> Any:
+    """In a wider dtype; float64 vectors that are nearly at right angles twofold."""
     more = np.float64 if a.dtype.itemsize < 8 else np.longdouble
-    x, y = a.astype(more), b.astype(more)
-    squares = np.add.reduce(x * x, axis=axes) * np.add.reduce(y * y, axis=axes)
+    lay = layout(a, axes)
+    rows = lay.apart(a), lay.apart(b)
+    x, y = (v.astype(more) for v in rows)
+    squares = np.add.reduce(x * x, axis=1) * np.add.reduce(y * y, axis=1)
     none = squares == 0
-    cosine = np.add.reduce(x * y, axis=axes) / np.sqrt(np.where(none, 1, squares))
-    return np.where(none, 0, cosine).astype(a.dtype)
+    lengths = np.sqrt(np.where(none, 1, squares))
+    cosine = np.where(none, 0, np.add.reduce(x * y, axis=1) / lengths).astype(a.dtype)
+    near = ~none & (np.abs(cosine) < 2.0**-6)
+    if a.dtype == np.float64 and near.any():
+        cosine[near] = twofold.total(_exact(rows[0][near]) * _exact(rows[1][near])).high[:, 0] / lengths[near]
+    return cosine.reshape(lay.out)
 
 
 def _cosine_vjp(g: Any, out: Any, a: Any, b: Any, axes: Axes) -> Any:

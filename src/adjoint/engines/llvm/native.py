@@ -158,8 +158,7 @@ class Compiler:
         if ready or quick or _CALLS.search(text) is None:
             objects = [self._object(text, ready, quick)]
         else:
-            glue, rest = _split(text)
-            objects = [self._object(glue, True, True), self._object(rest, False, False)]
+            objects = [self._object(part, calls, calls) for part, calls in _split(text)]
         return b"".join(struct.pack("=Q", len(code)) + code for code in objects)
 
     def _object(self, text: str, ready: bool, quick: bool) -> bytes:
@@ -302,22 +301,29 @@ def _free(passes: Any) -> None:
                 base._dispose(passes)
 
 
-def _split(text: str) -> tuple[str, str]:
-    """A unit's module as two: what does little but call others, and these. Their names meet those of other units."""
+def _split(text: str) -> list[tuple[str, bool]]:
+    """A unit's module as several, and whether it does little but call others; loops that passes have to look at stand apart.
+    Names of functions are made the unit's own, for they meet those of other units.
+    """
     unit = _UNIT.search(text)[1]  # type: ignore[index]
     own = set(_LOCAL.findall(text))
     text = _NAMES.sub(lambda found: f"@{unit}_{found[1]}" if found[1] in own else found[0], text)
-    functions = _FUNCTION.findall(text)
-    rest = _FUNCTION.sub("", text)
-    modules: tuple[list[str], list[str]] = [rest], [rest]
+    functions, rest = _FUNCTION.findall(text), _FUNCTION.sub("", text)
+    modules: list[list[str]] = [[], [], []]
+    declared: list[str] = []
     for function in functions:
-        head = function[:function.index("\n")].replace("internal ", "", 1)
-        calls = head.endswith(("#1 {", "inline {"))
-        modules[not calls].append(head + function[function.index("\n"):])
+        head, body = function.replace("internal ", "", 1).split("\n", 1)
+        kind = 0 if head.endswith(("#1 {", "inline {")) else 1 + (SCALAR in body)
+        modules[kind].append(f"{head}\n{body}")
         name, params = head[:head.rindex(")")].split("(", 1)
         types = ", ".join(p.split(" ", 1)[0] for p in params.split(", "))
-        modules[calls].append(f"{name.replace('define', 'declare', 1)}({types})")
-    return "\n".join(modules[0]), "\n".join(modules[1])
+        declared.append(f"{name.replace('define', 'declare', 1)}({types})")
+    out = []
+    for kind, part in enumerate(modules):
+        names = {f[7:f.index("(")] for f in part}
+        if part:
+            out.append(("\n".join([rest, *[d for d in declared if d[8:d.index("(")] not in names], *part]), kind == 0))
+    return out
 
 
 def _head(text: str) -> list[str]:

@@ -6,6 +6,7 @@ again, and sums leave them out. So the body stands there once. Loops that jump t
 """
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from ..._scalar import Expr
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from .reductions import Path, Reduction
 
 _MOSTLY = 4                                              # so many operations on 4 bytes for each on 8: vectors of the former
-_SHORT, _BRIEF = 8, 24                                   # operations up to which a sum is added up in four or two parts
-_LONG = 1 << 14                                          # elements from which two vectors are computed side by side, which hides
-_MOST = 64                                               # waiting but doubles the compile time; lanes
+_FEW, _SOME = 8, 24                                      # operations up to which a sum is added up in four or two parts
+_SHORT = 8                                               # a row of fewer elements is one vector
+_LONG = 1 << 14                                          # elements from which two vectors at once pay: compiled twice as long
+_MOST = 64                                               # lanes
 
 
 class VectorLoop:
@@ -77,13 +79,13 @@ class VectorLoop:
             widest = 4
         lanes = self.nest.unit.width // widest
         if any(self._step(r.path) == 0 for r in self.p.reductions):
-            lanes *= 4 if len(sizes) <= _SHORT else 2 if len(sizes) <= _BRIEF else 1
-        elif self.n >= _LONG and len(sizes) > _SHORT:
+            lanes *= 4 if len(sizes) <= _FEW else 2 if len(sizes) <= _SOME else 1
+        elif self.n >= _LONG and len(sizes) > _FEW:
             lanes *= 2
-        lanes = min(lanes, _MOST)
+        lanes = self.n if self.n < _SHORT else min(lanes, _MOST)
         while lanes > self.n or not self.p.inner and step % lanes and step != self.n:
             lanes //= 2
-        return lanes if lanes > 1 and (self.n >= 8 or self.n == lanes) else 0
+        return lanes if lanes > 1 else 0
 
     # ---------------------------------------------------------------------------------------------------------- writing
 
@@ -224,6 +226,10 @@ class VectorLoop:
     def _across(self, r: Reduction, value: str) -> str:
         """The lanes put together."""
         w, n, t = self.w, self.lanes, TYPE[r.wide]
+        if n < _SHORT:
+            w.lanes = 0
+            lanes = [w.set(f"extractelement <{n} x {t}> {value}, i64 {k}") for k in range(n)]
+            return functools.reduce(lambda a, b: self._joined(r, a, b), lanes)
         while n > 1:
             v, half = f"<{n} x {t}>", n // 2
             parts = []

@@ -92,6 +92,20 @@ def test_gathers_are_loops(number: int, dtype: str, plans: list[Any]) -> None:
     assert all(isinstance(stage, Nest) for stage in stages(plans))
 
 
+def test_single_numbers_are_read(plans: list[Any]) -> None:
+    def program(x: Any, i: Any) -> Any:
+        j = ad.cast(ad.argmax(x[i], axis=0), "int32")
+        best = x[i, j]
+        return [best * 2, ad.take(x[2:, 1], i - 1) + best, ad.take(ad.reshape(best, (1,)), i - i) + 1,
+                ad.reshape(x[::-1], (24,))[ad.reshape(i, (1, 1))] - 1, gradient(lambda x: ad.square(x[i, j]), x)]
+
+    same(program, numbers((6, 4), "float32"), np.int64(3))
+    stages(plans)
+    for wrong in (6, -7):
+        with pytest.raises(IndexingError, match=f"index.*{wrong}"):
+            values("llvm", program, [numbers((6, 4), "float32"), np.int64(wrong)])
+
+
 @pytest.mark.parametrize("index", ["int8", "int32", "int64", "uint8", "uint64"])
 def test_any_integers_are_indices(index: str) -> None:
     x, i = numbers((6, 4), "float32"), (INDICES if index[0] == "i" else INDICES % 6).astype(index)

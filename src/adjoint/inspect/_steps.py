@@ -10,6 +10,7 @@ from .._graph import Spec
 from ..plan.fusion import REDUCTIONS, Fused, Loop, Nest, Unit
 from ..plan.products import Product
 from ..plan.program import Instr, Program
+from ..plan.scatter import Pick
 from ._summary import size
 
 _TITLE = 4                                               # different operations that a title names
@@ -115,7 +116,7 @@ def _of_unit(unit: Unit, specs: dict[int, Spec], constants: dict[int, Any]) -> I
             writes = specs[stage.out].nbytes
         else:
             writes = sum(specs[v].nbytes for v in made[k] if v in later or v in unit.lies)
-        kind = "product" if isinstance(stage, Product) else "numbers" if isinstance(stage, Loop) else "loops"
+        kind = "product" if isinstance(stage, Product) else "numbers" if isinstance(stage, (Loop, Pick)) else "loops"
         yield Step(kind, instrs, sum(reads.values()) + writes, _of_stage(stage, instrs, specs),
                    bool(instrs) and _double(instrs[-1], specs), list(_rows(stage, specs, constants)))
 

@@ -18,7 +18,7 @@ from .access import Access, Strides, View, contiguous, counted, finer, indexed, 
 from .products import Product, products
 from .program import Instr, Program
 from .scan import Scan
-from .scatter import Scatter, Update, updates
+from .scatter import Pick, Scatter, Update, updates
 
 TYPES = {**NAMES, **HALVES}
 _SHORT = frozenset(HALVES.values())                     # stored so, computed in f32 and rounded once
@@ -75,7 +75,7 @@ class Unit:
 
     args     values that come from outside
     results  values that others need
-    stages   in order: Loop with shape (), Nest, Product, Scatter or Scan
+    stages   in order: Loop with shape (), Nest, Product, Scatter, Scan or Pick
     made     value -> number of the stage that makes it
     lies     value that is nothing but a part of another -> where in it
     zeroed   value made of such parts that do not fill it -> the stage before which it is set to zero
@@ -160,7 +160,7 @@ def kind_of(instr: Instr, specs: dict[int, Spec]) -> str:
     if prim.view is not None and len(types) == 1:
         return "view"
     if prim.gathers is not None:
-        found = out.size > 1 and prim.gathers(*[specs[a] for a in instr.args], **instr.op.params)
+        found = prim.gathers(*[specs[a] for a in instr.args], **instr.op.params)
         return "gather" if found and all(t[0] in "iu" for t in types[1:]) else "step"
     if prim.scatters is not None and len(types) > 1:
         fits = out.size > 1 and types[0] != "b" and specs[instr.args[0]].size < _CHAIN and all(t[0] in "iu" for t in types[1:])
@@ -404,7 +404,11 @@ class _Arranger:
         reduction = instr.op.prim.name in REDUCTIONS
         space = space_of(instr, specs)
         if all(n == 1 for n in space):
-            self._place_number(instr)
+            if instr.op.prim.gathers is not None and len(instr.args) > 1:
+                unit.made[out] = len(unit.stages)
+                unit.stages.append(Pick(instr, self._gather(instr, space)[0][1]))
+            else:
+                self._place_number(instr)
             return
         reads: Reads = [((a, space), self._access(a, space)) for a in instr.args if a not in self.constants]
         if instr.op.prim.gathers is not None and len(instr.args) > 1:

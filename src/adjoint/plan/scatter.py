@@ -52,6 +52,15 @@ class Scatter:
         return list(dict.fromkeys([a for i in self.instrs[1:] for a in i.args if a not in own]))
 
 
+class Pick:
+    """A single number that is read by indices."""
+
+    __slots__ = ("instrs", "out", "source")
+
+    def __init__(self, instr: Instr, source: Access) -> None:
+        self.instrs, self.out, self.source = [instr], instr.outs[0], source
+
+
 def updates(program: Program, kinds: list[str]) -> tuple[dict[int, Update], set[int]]:
     """Place of an update's last operation -> the update; and the places of the others."""
     readers: dict[int, list[int]] = {}
@@ -91,4 +100,4 @@ def _role(by: Instr, v: int, specs: dict[int, Spec]) -> int | None:
     return others[0] if adds else None
 
 
-__all__ = ["Scatter", "Update", "updates"]
+__all__ = ["Pick", "Scatter", "Update", "updates"]

@@ -13,7 +13,7 @@ from ...plan.products import Product
 from ...plan.program import Instr
 from ...plan.renewal import readers
 from ...plan.scan import Scan
-from ...plan.scatter import Scatter
+from ...plan.scatter import Pick, Scatter
 from .blas import blas
 from .loops import Array, NestWriter
 from .products import ProductWriter
@@ -162,6 +162,8 @@ class UnitWriter:
                 self._product(stage)
             elif isinstance(stage, Scatter):
                 ScatterWriter(self, stage).write()
+            elif isinstance(stage, Pick):
+                self._pick(stage)
             elif isinstance(stage, Scan):
                 ScanWriter(self, stage).write()
             elif is_long(stage):
@@ -267,6 +269,25 @@ class UnitWriter:
             refuse(w, name, "%refused")
         for v, name in zip(values, names):
             self._keep(v, name)
+
+    def _pick(self, stage: Pick) -> None:
+        w, s, source = self.w, Functions(), stage.source
+        terms, base, type = source.terms, source.base, self.type(source.base)
+        places = [s.place(s.input(self.type(t.given), k), t.size) for k, t in enumerate(terms)]
+        names = w.expressions([*places, *s.refused], lambda e: self.scalar(terms[e.value].given))
+        for name in names[len(terms):]:
+            self.refuses = True
+            refuse(w, name, "%refused")
+        at = str(source.offset)
+        for name, t in zip(names, terms):
+            at = w.set(f"add i64 {at}, {w.set(f'mul i64 {name}, {t.stride}')}")
+        if base in self.ramps:
+            value = w.convert(at, "i64", type)
+        elif base in self.constants or self.specs[base].size == 1:
+            value = self.scalar(base)
+        else:
+            value = w.load(w.set(f"getelementptr inbounds {MEMORY[type]}, ptr {self.arrays[base].pointer}, i64 {at}"), type)
+        self._keep(stage.out, value)
 
     def _keep(self, v: int, name: str) -> None:
         lies = self.unit.lies.get(v)

@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from .._dtypes import float64
-from .._graph import spec
 from .._trace import record
+from ._exact import number, share, squares
 from .arithmetic import add, divide, multiply, negative, square, subtract
 from .broadcast import broadcast_to, reduced
 from .comparison import equal, greater, less, less_equal, maximum, where
 from .complex import abs as absolute
 from .convert import cast
-from .creation import full_of
 from .movement import reshape
 from .reduction import MAX, MEAN, count_of, sum_over
 from .transcendental import sqrt
@@ -27,10 +26,6 @@ def finished(t: Any, like: Any, axes: Axes, keepdims: bool) -> Any:
     """A reduced value in the dtype of ``like``, with its axes or without."""
     t = cast(t, like._spec.dtype)
     return t if keepdims else reshape(t, reduced(t._spec.shape, axes, False))
-
-
-def number(value: float) -> Any:
-    return full_of(spec((), float64), value)
 
 
 def scaled(x: Any, axes: Axes) -> tuple[Any, Any]:
@@ -91,20 +86,28 @@ def unit(x: Any, axes: Axes, floor: float) -> Any:
 
 
 def projected(x: Any, g: Any, axes: Axes, floor: float) -> Any:
-    """(g - y <y, g>) / r, at the largest entries by way of the others' squares."""
-    to = Direction(x, axes, floor)
-    y, own = to.y(), cast(g, float64)
+    """(g - y <y, g>) / r, at the largest entries by way of the others' squares; in float64 these sums are two numbers."""
+    exact = x._spec.dtype is float64
+    (z, scale), own = scaled(x, axes), cast(g, float64)
     size = absolute(x)
     hit = equal(size, record(MAX.op(axes=axes, keepdims=True), size))
-    along, part = multiply(y, own), square(y)
+    smaller, along, part = where(hit, 0.0, z), multiply(z, own), square(z)
 
     def both(t: Any) -> tuple[Any, Any]:
         return sum_over(where(hit, 0.0, t), axes, True), sum_over(where(hit, t, 0.0), axes, True)
 
     (rest, top), (others, tops) = both(along), both(part)
-    largest = subtract(multiply(own, add(others, subtract(tops, part))), multiply(y, add(rest, subtract(top, along))))
-    out = where(hit, largest, subtract(own, multiply(y, add(rest, top))))
-    return ratio(where(to.held, own, out), to.r, x._spec.dtype)
+    whole, low = squares(z, axes) if exact else (add(others, tops), number(0.0))
+    others = squares(smaller, axes)[0] if exact else others
+    size = unscaled(sqrt(whole), scale)
+    whole = where(equal(whole, 0.0), 1.0, whole)
+
+    def over(t: Any) -> Any:
+        return share(t, number(1.0), whole, low) if exact else divide(t, whole)
+
+    largest = subtract(multiply(own, add(others, subtract(tops, part))), multiply(z, add(rest, subtract(top, along))))
+    out = where(hit, over(largest), subtract(own, multiply(z, over(add(rest, top)))))
+    return ratio(where(less_equal(size, floor), own, out), maximum(size, floor), x._spec.dtype)
 
 
 def falling(x: Any, axes: Axes, floor: float) -> Any:

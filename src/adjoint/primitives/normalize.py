@@ -83,9 +83,16 @@ def _project_kernel(x: Any, g: Any, axes: tuple[int, ...], floor: float) -> Any:
     others = z.copy()
     others.reshape(-1)[at] = 0.0
     top, own = z.reshape(-1).take(at), rows.reshape(-1).take(at)
-    rest = np.add.reduce(others * rows, 1)
-    out = rows - z * ((rest + top * own) / unit.square)[:, None]
-    out.reshape(-1)[at] = (own * np.add.reduce(others * others, 1) - top * rest) / unit.square
+    if x.dtype == F64:                                   # the sums in something wider, so that entries are rounded thrice
+        wide = twofold.wider(others)
+        less, rest = twofold.dot(wide, wide)[:, 0], twofold.dot(wide, twofold.wider(rows))[:, 0]
+        top, own = twofold.wider(top), twofold.wider(own)
+    else:
+        less, rest = np.vecdot(others, others), np.vecdot(others, rows)
+    square = less + top * top
+    square = twofold.where(twofold.rounded(square) > 0, square, 1.0)
+    out = rows - z * twofold.rounded((rest + top * own) / square)[:, None]
+    out.reshape(-1)[at] = twofold.rounded((own * less - top * rest) / square)
     out = np.where(unit.held[:, None], rows, out)
     none = (unit.r == 0)[:, None]
     out = np.where(none, 0.0, out / np.where(none, 1.0, unit.r[:, None]))

@@ -168,7 +168,8 @@ class VectorLoop:
         places: dict[Expr, str] = {}
         for e in self.order:
             if e not in same:
-                (places if e.op == "read" else spread).update({a: "" for a in e.args if a in same and a.op != "const"})
+                (places if e.op == "read" else spread).update(
+                    {a: "" for a in e.args if a in same and (a.op != "const" or e.op == "read")})
 
         def leaf(e: Expr, further: str = "") -> str:
             return nest._leaf(self.p, e, *place, further)

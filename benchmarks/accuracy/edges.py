@@ -154,7 +154,7 @@ def page() -> str:
 
 _HEAD = """# Edge values
 
-What values and derivatives are at kinks, poles, ties, bounds and infinities: one convention each, the same in both dtypes,
+What values and derivatives are at kinks, poles, ties, bounds and infinities: one convention each, the same in every float dtype,
 in both engines and in both orders. `python -m benchmarks.accuracy.edges` writes this page; the tests check it row by row. Second
 derivatives are the upper triangle of the Hessian, row by row; a gradient that is None (nothing to differentiate) counts as 0.
 Where a derivative exists as a limit, infinite or not, it is that; where there is a choice, the reason for it is given.

@@ -34,7 +34,7 @@ def _in_plane(x: Any, y: Any) -> tuple[Any, Any, Any, Any]:
 
 def _direction_kernel(x: Any, y: Any) -> Any:
     r = np.hypot(x, y)
-    if (np.isinf(r) | (r < 1e-290)).any():
+    if (np.isinf(r) | (r < 1e18 * np.finfo(r.dtype).tiny)).any():
         x, y, _, _ = _in_plane(x, y)
         r = np.hypot(x, y)
         r = np.where(r == 0, 1, r)

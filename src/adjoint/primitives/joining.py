@@ -15,10 +15,13 @@ from .._graph import Along, By, Op, Primitive, Shape, Spec, spec
 from .._tensor import Value, wrap
 from .._trace import hooks, record
 from ._make import broadcast_shapes, normalize_axis
-from .broadcast import add_up, broadcast_to
+from .broadcast import SUM, add_up, broadcast_to
 from .convert import cast, convert
 from .creation import zeros_of
+from .indexing import index_op
 from .movement import SECTION, as_shape, front, ravel, reshape
+
+_MANY = 1000                                             # slices that are parts of one compiled unit
 
 __all__ = ["broadcast_arrays", "concat", "meshgrid", "repeat", "split", "stack", "tile", "unstack"]
 
@@ -196,8 +199,16 @@ def _unstack_kernel(x: Any, axis: int) -> Any:
     return [rows[k] for k in range(rows.shape[0])] if rows.ndim > 1 else [np.asarray(v) for v in rows]
 
 
+def _unstack_expand(x: Any, axis: int) -> Any:
+    shape = x._spec.shape
+    if shape[axis] > _MANY:
+        return None
+    before = [(0, n, 1) for n in shape[:axis]]
+    return tuple([index_op(x, (*before, k)) for k in range(shape[axis])])
+
+
 UNSTACK: Primitive = Primitive(
-    "unstack", _unstack_infer, _unstack_kernel, linear=(0,),
+    "unstack", _unstack_infer, _unstack_kernel, linear=(0,), expand=_unstack_expand,
     vjp=lambda gs, ys, x, axis: (record(STACK.op(axis=axis), *gs),),
     batch=lambda args, axes, axis: (record(UNSTACK.op(axis=axis + 1), front(args[0], axes[0])), 0),
     oracle=lambda x, axis: tuple([np.take(x, k, axis) for k in range(x.shape[axis])]), doc="The slices along an axis.",
@@ -308,10 +319,26 @@ def _gather_repeats(x: Any, axis: int, repeats: Any, size: int) -> Any:
     return out
 
 
+def _repeat_expand(x: Any, axis: int, repeats: Any) -> Any:
+    if not isinstance(repeats, int):
+        return None
+    shape = x._spec.shape
+    before, n, after = shape[:axis], shape[axis], shape[axis + 1:]
+    wide = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, repeats, *after))
+    return reshape(wide, (*before, n * repeats, *after))
+
+
+def _repeat_sum_expand(x: Any, axis: int, repeats: Any, size: int) -> Any:
+    if not isinstance(repeats, int):
+        return None
+    shape = x._spec.shape
+    return record(SUM.op(axes=(axis + 1,), keepdims=False), reshape(x, (*shape[:axis], size, repeats, *shape[axis + 1:])))
+
+
 REPEAT: Primitive = Primitive(
     "repeat", lambda x, axis, repeats: spec(
         (*x.shape[:axis], _repeat_length(repeats, x.shape[axis]), *x.shape[axis + 1:]), x.dtype),
-    lambda x, axis, repeats: np.repeat(x, repeats, axis), linear=(0,),
+    lambda x, axis, repeats: np.repeat(x, repeats, axis), linear=(0,), expand=_repeat_expand,
     vjp=lambda g, y, x, axis, repeats: (
         record(REPEAT_SUM.op(axis=axis, repeats=repeats, size=x._spec.shape[axis]), g),),
     batch=lambda args, axes, axis, repeats: (
@@ -322,7 +349,7 @@ REPEAT: Primitive = Primitive(
 
 REPEAT_SUM: Primitive = Primitive(
     "repeat_sum", lambda x, axis, repeats, size: spec((*x.shape[:axis], size, *x.shape[axis + 1:]), x.dtype),
-    _gather_repeats, linear=(0,),
+    _gather_repeats, linear=(0,), expand=_repeat_sum_expand,
     vjp=lambda g, y, x, axis, repeats, size: (record(REPEAT.op(axis=axis, repeats=repeats), g),),
     batch=lambda args, axes, axis, repeats, size: (
         record(REPEAT_SUM.op(axis=axis + 1, repeats=repeats, size=size), front(args[0], axes[0])), 0),

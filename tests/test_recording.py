@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import gc
+import math
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -344,3 +346,96 @@ def test_the_collector_waits_while_a_long_program_is_recorded() -> None:
             assert gc.get_threshold()[0] == 0            # who has it off keeps it off
     finally:
         gc.set_threshold(*before)
+
+
+class _Stopped(BaseException):
+    """Stands for an interruption."""
+
+
+def _interrupted(at: int, run: Callable[[], object]) -> bool:
+    """Run, and raise when the interpreter comes to this bytecode of adjoint; False where it did not come there."""
+    left, folder = at, os.path.dirname(ad.__file__)
+
+    def trace(frame: Any, event: str, arg: object) -> Any:
+        nonlocal left
+        if not frame.f_code.co_filename.startswith(folder):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left -= 1
+            if not left:
+                raise _Stopped
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    except _Stopped:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "native"])
+def recorder(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Recording in Python, and in native code."""
+    native = pytest.importorskip("adjoint.engines.llvm.native")
+    from adjoint.engines.llvm.recorder import Recorder, made
+
+    try:
+        compiler = native.compiler()
+    except native.Unavailable as error:
+        pytest.skip(str(error))
+    if not made:
+        with compiler.lock:
+            made.append(Recorder(compiler))
+    made[0].on()
+    if not request.param:
+        made[0].off()
+    yield
+    made[0].on()
+
+
+@pytest.mark.usefixtures("recorder")
+def test_recording_that_is_interrupted_anywhere_leaves_nothing_wrong() -> None:
+    x, rate = ad.constant(2.0), 0.7
+
+    def run() -> tuple[Any, Any]:
+        with ad.GradientTape() as tape:
+            y = x * v + rate * w
+            z = ad.sin(y) * 2.0 - 1.3 * v
+            z = ad.sum(z * z) * rate
+        return z, tape.gradient(z, [v, w])
+
+    def told() -> list[float]:
+        z, (a, b) = run()
+        return [float(z), float(a), float(b)]
+
+    v, w = ad.Variable(1.5), ad.Variable(0.5)
+    want = told()
+    y, inner = 1.5 * 2 + 0.35, math.sin(1.5 * 2 + 0.35) * 2 - 1.95
+    slope = 1.4 * inner
+    assert want == pytest.approx([inner**2 * 0.7, slope * (math.cos(y) * 4 - 1.3), slope * math.cos(y) * 1.4], rel=1e-5)
+    at, stopped = 1, True
+    while stopped:
+        v, w = ad.Variable(1.5), ad.Variable(0.5)
+        stopped = _interrupted(at, run)
+        local.tapes.clear()
+        assert told() == pytest.approx(want, rel=1e-6), at
+        at += 7
+
+
+def test_a_number_that_is_known_moves_the_program_on() -> None:
+    v, half = ad.Variable([1.0, 2.0]), 0.53
+    for k in range(4):
+        left = v * half
+        both = (v + 1 if k % 2 else v - 1) * half        # the branch that was not taken last is looked up
+        np.testing.assert_allclose(left.numpy(), np.array([0.53, 1.06]), rtol=1e-6)
+        np.testing.assert_allclose(both.numpy(), (np.array([2.0, 3.0]) if k % 2 else np.array([0.0, 1.0])) * 0.53, rtol=1e-6)
+        a = (v + 1 if k % 2 else v - 1) * half
+        b = (half * v if k % 3 else half / v) - half
+        ad.evaluate(a, b)
+        want = 0.53 * np.array([1.0, 2.0]) if k % 3 else 0.53 / np.array([1.0, 2.0])
+        np.testing.assert_allclose(b.numpy(), want - 0.53, rtol=1e-5, atol=1e-7)

@@ -25,7 +25,9 @@ from ._trace import (
     SCALAR_INPUT,
     TENSOR_INPUT,
     Trace,
+    bring,
     full,
+    give,
     handle,
     jump,
     live,
@@ -100,7 +102,7 @@ def _restore(scratch: Trace, state: tuple[Any, ...]) -> None:
     scratch.captures, scratch.closures = dict(captures), dict(closures)
     scratch.tapes = list(tapes)
     del scratch.handles[given:]
-    scratch.table, scratch.numbers, scratch.scalars = [], NOTHING, NOTHING
+    scratch.table, scratch.scalars = [], NOTHING
 
 
 # ------------------------------------------------------------------------------------------------------------ replaying
@@ -159,10 +161,7 @@ def _outer(scratch: Trace, node: Node, number: int) -> Any:
         return handle(trace, place(trace, next_draw(owner)), node.spec)
     if owner is not None:
         return owner
-    idx = step(trace, SCALAR_INPUT, (), node.spec).idx
-    trace.inputs.append(scratch.inputs[number])
-    trace.owners.append(None)
-    return handle(trace, idx, node.spec)
+    return handle(trace, bring(trace, SCALAR_INPUT, node.spec, scratch.inputs[number]), node.spec)
 
 
 def _read(op: Op, t: Any, variable: Any) -> Any:
@@ -280,8 +279,7 @@ def remembered(trace: Trace, key: Any, build: Callable[[], list[Any]]) -> list[A
     found = start.memo.get(key)
     if found is not None:
         node, places, inputs = found
-        trace.inputs.extend(inputs)
-        trace.owners.extend([None] * len(inputs))
+        give(trace, node, inputs, [None] * len(inputs))
         jump(trace, node)
         return [None if p is None else (handle(trace, p[0], p[1]), p[2]) for p in places]
     known, trace.scalars = trace.scalars, NOTHING        # what is replayed does not know what was used before

@@ -21,6 +21,7 @@ from ._trace import (
     TENSOR_INPUT,
     Trace,
     _spec_at,
+    give,
     handle,
     hooks,
     input_number,
@@ -320,8 +321,7 @@ def _pull_piece(trace: Trace, start: int, stop: int, mark: set[int], cots: dict[
         before = {g._idx: g for g in cots.values()}
         cots.clear()
         node, given, rows, made = found
-        trace.inputs += given
-        trace.owners += [None] * len(given)
+        give(trace, node, given, (None,) * len(given))
         trace.pulls.append(made)
         jump(trace, node)
         for place, idx, s in rows:

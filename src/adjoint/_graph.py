@@ -214,12 +214,16 @@ class Node:
     spec    Spec, or a tuple of Specs where the primitive has several results
     hint    the node that followed it last;  more  all that followed, where there are several
     memo    what was worked out for the path that ends here: plans, derivatives, short cuts; added to with ``keep``
+    count   inputs on the path that ends here
     code    the code object that recorded it first while lines were noted, with ``off``, the offset
     """
 
-    __slots__ = ("args", "code", "end", "hint", "i", "idx", "j", "memo", "more", "off", "op", "parent", "spec")
+    __slots__ = ("args", "code", "count", "end", "hint", "i", "idx", "j", "memo", "more", "off", "op", "parent", "spec")
     idx: int
     end: int
+    i: int
+    j: int
+    count: int
     hint: Node
     more: dict[Any, Node] | None
 
@@ -227,6 +231,7 @@ class Node:
         self.parent, self.op, self.args, self.spec = parent, op, args, out
         self.idx = at = parent.end if parent is not None else 0
         self.end = at if op is None else at + len(out) if out.__class__ is tuple else at + 1
+        self.count = (parent.count if parent is not None else 0) + (op is not None and op.prim is INPUT)
         self.i = args[0] if args else -1
         self.j = args[1] if len(args) > 1 else -1
         self.hint, self.more, self.memo, self.code, self.off = NONE, None, NOTHING, None, -1

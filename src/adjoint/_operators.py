@@ -20,6 +20,7 @@ from ._trace import (
     dtype_value,
     enter,
     full,
+    give,
     handle,
     hooks,
     local,
@@ -210,6 +211,7 @@ def slow_binary(op: Op, x: Any, y: Any) -> Any:
                 return slow_binary(op, x, y)
             specs = (known[2], t._spec) if left else (t._spec, known[2])
             node = step_to(trace, op, args, specs)
+        trace.node = node
     else:
         literal = kind is not complex and value in (_LITERAL_FLOATS if kind is float else _LITERAL_INTS)
         key = (op, left, i, kind, value) if literal else (op, left, i, kind)
@@ -219,14 +221,12 @@ def slow_binary(op: Op, x: Any, y: Any) -> Any:
                 return slow_binary(op, x, y)
             node = _scalar_first_time(op, t, value, left, key)
         elif not literal:
-            trace.node = node                            # at once: an interruption must not leave a number too many
-            trace.inputs.append(value)
-            trace.owners.append(None)
+            give(trace, node, (value,), (None,))
+        trace.node = node
         own = node.parent
         at, other = (node.i, node.j) if left else (node.j, node.i)
         if own is not None and own.idx == at and other == i:   # beside a tensor of its dtype: found when it is used again
             trace.add("scalars", id(value), (at, value, own.spec))
-    trace.node = node
     if trace.where is not None:
         frame = _getframe(2)
         if frame.f_lasti != node.off or frame.f_code is not node.code:

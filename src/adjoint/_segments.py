@@ -74,10 +74,11 @@ def entered_since(here: Trace, count: int, end: int, segments: list[Any]) -> lis
     closed = {id(trace): trace for trace, _, _ in segments if trace is not here}
     known = {id(t): (n, idx) for n, trace in enumerate(closed.values()) for idx, t in trace.kept.items()}
     for n, trace in enumerate(closed.values()):
-        for idx, k in trace.numbers.items():
-            owner = trace.owners[k]
-            if owner.__class__ is Tensor:
-                known.setdefault(id(owner), (n, idx))
+        for node in trace.nodes():
+            if node.op.prim is INPUT:  # type: ignore[union-attr]
+                owner = trace.owners[node.count - 1]
+                if owner.__class__ is Tensor:
+                    known.setdefault(id(owner), (n, node.idx))
     table = here.nodes()
     places = [idx for idx in range(end, len(table)) if table[idx].op.prim is INPUT]  # type: ignore[union-attr]
     found: list[Entered] = []
@@ -94,6 +95,8 @@ def entered_since(here: Trace, count: int, end: int, segments: list[Any]) -> lis
 def enter_again(here: Trace, rows: list[Entered], segments: list[Any]) -> None:
     """Enter what entered when the same structure was met before; the node is moved by the caller."""
     closed = list({id(trace): trace for trace, _, _ in segments if trace is not here}.values())
+    count = here.node.count
+    del here.inputs[count:], here.owners[count:]         # what an interruption may have left
     for idx, n, at in rows:
         if n is None:
             here.inputs.append(at)

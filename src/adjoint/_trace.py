@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
@@ -54,7 +54,7 @@ class Trace:
 
     __slots__ = (
         "__weakref__", "assigned", "captures", "closed", "closures", "failures", "fast", "grads", "handles", "held", "inputs",
-        "kept", "long", "node", "noted", "numbers", "owners", "past", "patience", "pinned", "pulls", "reads", "scalars",
+        "kept", "long", "node", "noted", "owners", "past", "patience", "pinned", "pulls", "reads", "scalars",
         "scratch", "table", "tapes", "where", "written",
     )
 
@@ -82,7 +82,6 @@ class Trace:
         self.closures: dict[int, Any] = empty            # place -> the gradient function of a custom_gradient
         self.reads: dict[int, Any] = empty               # place of a read -> the variable
         self.captures: dict[int, int] = empty            # id(owner) -> place, where the owner can't remember it
-        self.numbers: dict[int, int] = empty             # place of an input -> its number, filled with the table
         self.kept: dict[int, Tensor] = empty             # after settling: place -> tensor, for tapes
         self.failures: dict[int, BaseException] = empty  # place -> why it could not be computed
 
@@ -90,7 +89,7 @@ class Trace:
         """Let go of everything (nobody will differentiate this program any more)."""
         gone: Any = ()
         self.inputs = self.owners = self.handles = self.assigned = self.tapes = self.table = gone
-        self.captures = self.reads = self.closures = self.numbers = self.scalars = NOTHING
+        self.captures = self.reads = self.closures = self.scalars = NOTHING
         self.where = None
 
     def add(self, name: str, key: int, value: Any) -> None:
@@ -119,21 +118,13 @@ class Trace:
         table, node = self.table, self.node
         missing = node.end - len(table)
         if missing:
-            if self.numbers is NOTHING:
-                self.numbers = {}
             fresh = [node]
             if node.end - node.idx != missing:
                 stop = table[-1] if table else None
                 fresh = list(node.path(stop))
                 fresh.reverse()
-            numbers = self.numbers
             for node in fresh:
-                if node.end - node.idx == 1:
-                    table.append(node)
-                    if node.op.prim is INPUT:  # type: ignore[union-attr]
-                        numbers[node.idx] = len(numbers)
-                else:
-                    table.extend([node] * (node.end - node.idx))
+                table.extend([node] * (node.end - node.idx))
         return table
 
 
@@ -209,6 +200,23 @@ def step(trace: Trace, op: Op, args: tuple[int, ...], out: Any) -> Node:
     return node
 
 
+def bring(trace: Trace, op: Op, out: Spec, value: Any) -> int:
+    """The place of a new input that belongs to nobody."""
+    here = trace.node
+    node = here.after(op, (), out) or here.grow(op, (), out)
+    give(trace, node, (value,), (None,))
+    trace.node = node
+    return node.idx
+
+
+def give(trace: Trace, node: Node, values: Sequence[Any], owners: Sequence[Any]) -> None:
+    """Hand over the last inputs on the way to ``node``, before the trace moves there: who interrupts that leaves nothing that
+    counts, since inputs have their number from the node."""
+    at = node.count - len(values)
+    trace.inputs[at:] = values
+    trace.owners[at:] = owners
+
+
 def enter(trace: Trace, x: Any) -> int:
     """The place of ``x`` (a Tensor or a Variable) in ``trace``, which it enters as an input when it is not there."""
     if hooks.enter is not None:
@@ -235,9 +243,10 @@ def enter(trace: Trace, x: Any) -> int:
     node = here.hint
     if node.op is not op or node.spec is not out:
         node = here.after(op, (), out) or here.grow(op, (), out)
+    at = node.count - 1
+    trace.inputs[at:] = value,
+    trace.owners[at:] = x,
     trace.node = node
-    trace.inputs.append(value)
-    trace.owners.append(x)
     if out.nbytes > 4096:
         trace.held += out.nbytes
     other = x._trace
@@ -270,10 +279,7 @@ def scalar(trace: Trace, value: Any, dtype: DType) -> int:
     if literal:
         op = LITERAL.op(value=dtype_value(value, dtype), dtype=dtype)
         return step(trace, op, (), spec((), dtype)).idx
-    idx = step(trace, SCALAR_INPUT, (), spec((), dtype)).idx
-    trace.inputs.append(value)
-    trace.owners.append(None)
-    return idx
+    return bring(trace, SCALAR_INPUT, spec((), dtype), value)
 
 
 def dtype_value(value: Any, dtype: DType) -> Any:
@@ -351,6 +357,12 @@ def handle(trace: Trace, idx: int, out: Spec) -> Tensor:
     return t  # type: ignore[no-any-return]
 
 
+def tensors_at(trace: Trace, places: tuple[tuple[int, Spec], ...]) -> list[Any]:
+    """New tensors for the results at these places."""
+    found = None if hooks.tensors is None else hooks.tensors(trace, places)
+    return [handle(trace, idx, s) for idx, s in places] if found is None else found
+
+
 def tensor_at(trace: Trace, idx: int) -> Tensor:
     """The tensor for a place of a trace: an owner, a kept value, or a new handle on a pending result."""
     if trace.closed:
@@ -389,22 +401,18 @@ def origin_of(value: Any) -> tuple[Trace, int] | None:
 
 def input_number(trace: Trace, idx: int) -> int:
     """Which of the trace's inputs stands at ``idx``."""
-    trace.nodes()
-    return trace.numbers[idx]
+    return trace.nodes()[idx].count - 1
 
 
 def undo(trace: Trace, back_to: Node, given: int) -> None:
     """Take back what was recorded after ``back_to``, when ``given`` handles were out."""
     del trace.handles[given:]
-    for node in trace.node.path(back_to):
-        if node.op is not None and node.op.prim is INPUT:
-            trace.inputs.pop()
-            trace.numbers.pop(node.idx, None)
-            owner = trace.owners.pop()
-            if owner is not None:
-                trace.captures.pop(id(owner), None)
-                if owner._trace is trace:
-                    owner._trace = None
+    for owner in trace.owners[back_to.count:]:
+        if owner is not None:
+            trace.captures.pop(id(owner), None)
+            if owner._trace is trace:
+                owner._trace = None
+    del trace.inputs[back_to.count:], trace.owners[back_to.count:]
     del trace.table[back_to.end:]
     for entries in (trace.written, trace.reads, trace.closures):
         for at in [at for at in entries if at >= back_to.end]:

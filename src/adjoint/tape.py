@@ -15,7 +15,7 @@ from ._lines import _OWN, jump, line_of, remember, user_line
 from ._segments import enter_again, entered_since, structure
 from ._sparse import IndexedSlices, as_result
 from ._tensor import Tensor, Value, Variable
-from ._trace import Trace, hooks, local, place, tensor_at
+from ._trace import Trace, give, hooks, local, place, tensor_at
 from .primitives.convert import convert
 from .primitives.creation import ones_of, zeros_of
 
@@ -86,8 +86,8 @@ class GradientTape:
                 trace.patience = _collector.wait()
         self._segments.append([trace, trace.node.end, None])
         trace.tapes.append(self)
-        tapes.append(self)
         self._recording = True
+        tapes += self,                                   # last, and no call: no signal comes between this and the block
         return self
 
     def __exit__(self, kind: Any = None, error: Any = None, where: Any = None) -> None:
@@ -421,17 +421,16 @@ class GradientTape:
             if found.__class__ is list:
                 return found  # type: ignore[no-any-return]
         else:
-            node = found[0]
+            node, _, given, made = found
+            if given:
+                give(trace, node, given, (None,) * len(given))
             where = trace.where
             if where is not None:
                 trace.noted += here.end, node.end
                 if node is not here:
                     where[node.idx] = line
             trace.node = node
-            trace.pulls.append(found[3])
-            if found[2]:
-                trace.inputs += found[2]
-                trace.owners += [None] * len(found[2])
+            trace.pulls.append(made)
         return self._handed(trace, found[1], target, sources)
 
     def _replay_across(self, trace: Trace, target: Tensor, sources: Any, line: Any, what: str = "gradient") -> list[Any] | None:
@@ -462,8 +461,10 @@ class GradientTape:
 
     def _handed(self, trace: Trace, places: Any, target: Any, sources: Any) -> list[Any]:
         """Tensors for the places of the derivatives."""
-        if hooks.tensors is not None and (found := hooks.tensors(trace, places)) is not None:
-            return found
+        if hooks.tensors is not None:
+            found = hooks.tensors(trace, places)
+            if found is not None:
+                return found
         result: list[Any] = []
         for at in places:
             if at is None:

@@ -433,9 +433,10 @@ def _run(fresh: Trace, known: dict[int, Any], wanted: set[int]) -> dict[int, Any
     for k, value in list(known.items()):
         if isinstance(value, Tensor):                    # a variable that was read after it was assigned
             known[k] = _Same(value._idx)
-    for k in fresh.numbers:                              # what a custom gradient brought in from outside
-        if known.get(k) is None and fresh.inputs[fresh.numbers[k]] is not None:
-            value = fresh.inputs[fresh.numbers[k]]
+    for node in fresh.node.path():                       # what a custom gradient brought in from outside
+        k = node.idx
+        if node.op is not None and node.op.prim is INPUT and known.get(k) is None and fresh.inputs[node.count - 1] is not None:
+            value = fresh.inputs[node.count - 1]
             known[k] = np.asarray(value._look() if isinstance(value, Value) else value, table[k].spec.dtype.np)
     needed: set[int] = set()
     stack = list(wanted)

@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import _nest
 from .._config import config
+from .._renewal import at_once, set_pending
 from .._tensor import Tensor, Value, Variable, wrap
-from .._trace import _LITERAL_FLOATS, Trace, local
+from .._trace import _LITERAL_FLOATS, Trace, give, local, tensors_at
 from ..primitives.convert import cast
 
 
@@ -177,35 +178,36 @@ class Built:
                 return
             outs.append((norm._idx, norm._spec, -1))
         outs.sort(key=lambda row: row[0])
-        start.keep(key, (trace.node, values, owners, given, mine, theirs, held, outs))
+        places, whose = tuple([row[:2] for row in outs]), [row[2] for row in outs]
+        start.keep(key, (trace.node, values, owners, given, mine, theirs, held, places, whose))
 
     def replay(self, trace: Trace, entry: Any, grads: list[Any], floats: list[Any]) -> Tensor | None:
-        """Record a step as it was recorded before, and assign its results; returns the norm where there is one."""
-        node, values, owners, given, mine, theirs, held, outs = entry
+        """Record a step as it was recorded before, and assign its results, all or none; returns the norm where there is one."""
+        node, values, owners, given, mine, theirs, held, places, whose = entry
         values, owners, objects = values[:], owners[:], self.objects
         for at, k in given:
             values[at] = floats[k]
         for rows, source in ((mine, objects), (theirs, grads)):
-            for at, k, idx in rows:
+            for at, k, _ in rows:
                 x = source[k]
                 values[at], owners[at] = x._value, x
-                x._trace, x._idx = None, idx             # in this order: another thread may look
-                x._trace = trace
-        trace.inputs += values
-        trace.owners += owners
-        trace.held += held
+        give(trace, node, values, owners)
         trace.node = node
-        norm, handles, assigned, new, cls = None, trace.handles, trace.assigned, object.__new__, Tensor
-        for idx, s, k in outs:
-            t = new(cls)
-            t._trace, t._idx, t._spec, t._value = trace, idx, s, None
-            handles.append(t)
+        trace.held += held
+        for _, k, idx in theirs:
+            x = grads[k]
+            x._trace, x._idx = None, idx                 # in this order: another thread may look
+            x._trace = trace
+        norm, todo = None, []
+        for t, k in zip(tensors_at(trace, places), whose):
             if k < 0:
                 norm = t
             else:
                 x = objects[k]
-                x._trace, x._pending = None, t
-                assigned.append(x)
+                x._trace = None
+                trace.assigned.append(x)
+                todo.append((set_pending, x, t))
+        at_once(todo)
         return norm
 
 

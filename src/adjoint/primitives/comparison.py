@@ -19,6 +19,7 @@ from .._trace import (
     INPUT,
     SCALAR_INPUT,
     enter,
+    give,
     handle,
     local,
     note,
@@ -187,10 +188,8 @@ def shortcut(op: Op, slow: Callable[..., Any], *values: Any) -> Any:
             if len(inputs) == len(given) and all(i is SCALAR_INPUT for i in inputs):
                 start.keep(tuple(key), trace.node)
         return result
+    give(trace, node, given, (None,) * len(given))
     trace.node = node
-    for v in given:
-        trace.inputs.append(v)
-        trace.owners.append(None)
     if trace.where is not None:
         note(trace, node)
     return handle(trace, node.idx, node.spec)

@@ -17,7 +17,7 @@ from .._graph import Node, Spec
 from .._renewal import run
 from .._runtime import _array as owned
 from .._tensor import Tensor, Value, Variable
-from .._trace import INPUT, READ, SCALAR_INPUT, Trace, full, handle, hooks, jump, local, note, place, step
+from .._trace import INPUT, READ, SCALAR_INPUT, Trace, bring, full, give, handle, hooks, jump, local, note, place, step
 from ..primitives.convert import convert
 from ..primitives.sampling import Draw, next_draw
 from ..tape import _log_once
@@ -363,10 +363,8 @@ def _inlined(traced: Traced, tensors: Any) -> list[Any]:
         start.keep(key, (trace.node, places, [k for k, idx in enumerate(at) if idx is None], reads))
     else:
         node, places, scalars, reads = found
-        numbers, nobody = [inputs[k] for k in scalars], [None] * len(scalars)
+        give(trace, node, [inputs[k] for k in scalars], [None] * len(scalars))
         jump(trace, node)
-        trace.inputs += numbers
-        trace.owners += nobody
     for idx, variable in reads:
         trace.add("reads", idx, variable)
     return [handle(trace, idx, s) for idx, s in places]
@@ -385,9 +383,7 @@ def _replay_at(traced: Traced, trace: Trace, inputs: list[Any], at: Any) -> tupl
             if at[number] is not None:
                 made[node.idx] = at[number]
             else:
-                made[node.idx] = step(trace, SCALAR_INPUT, (), node.spec).idx
-                trace.inputs.append(inputs[number])
-                trace.owners.append(None)
+                made[node.idx] = bring(trace, SCALAR_INPUT, node.spec, inputs[number])
             number += 1
             continue
         args = tuple([made[a] for a in node.args])

@@ -74,7 +74,7 @@ def _layout() -> dict[str, int]:
     kinds: tuple[tuple[str, Any, str], ...] = (
         ("T", object.__new__(Variable), "_trace _idx _spec _value _pending trainable"), ("T", object.__new__(Tensor), "_origin"),
         ("R", Trace(), "node handles scalars where fast captures closed inputs owners held"),
-        ("N", Node(ROOT, None, (), ()), "hint op args i j idx spec code off"), ("S", Spec(), "nbytes dtype"),
+        ("N", Node(ROOT, None, (), ()), "hint op args i j idx spec code off count"), ("S", Spec(), "nbytes dtype"),
         ("P", Op(LITERAL, {}), "prim params"))
     places = {f"{kind}_{name.lstrip('_').upper()}": _slot(x, name) for kind, x, names in kinds for name in names.split()}
     places |= {"T_WEAK": Tensor.__weakrefoffset__, "O_TYPE": head - 8, "O_BYTES": bytes.__basicsize__ - 1,

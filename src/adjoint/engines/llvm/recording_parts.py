@@ -99,6 +99,20 @@ fail:
   ret ptr null
 }
 
+; Whether a program has as many inputs as its node says: an interruption may have left more.
+define private i1 @tidy(ptr %trace, ptr %here) {
+  %inputs = slot %trace R_INPUTS
+  %owners = slot %trace R_OWNERS
+  %count = slot %here N_COUNT
+  %k = call i64 @PyLong_AsSsize_t(ptr %count)
+  %m = call i64 @PyList_Size(ptr %inputs)
+  %n = call i64 @PyList_Size(ptr %owners)
+  %same.m = icmp eq i64 %k, %m
+  %same.n = icmp eq i64 %k, %n
+  %same = and i1 %same.m, %same.n
+  ret i1 %same
+}
+
 ; Have a tensor with a value or a variable enter the program, where such an input followed last; its place, or null (perhaps with
 ; an error).
 define private ptr @enter(ptr %x, ptr %type, ptr %trace) {
@@ -153,6 +167,8 @@ follows:
   %List = known K_LIST
   %is.open = icmp eq ptr %inputs.type, %List
   need %is.open no
+  %tidy = call i1 @tidy(ptr %trace, ptr %here)
+  need %tidy no
   %size = slot %spec S_NBYTES
   %bytes = call i64 @PyLong_AsSsize_t(ptr %size)
   %large = icmp sgt i64 %bytes, 4096
@@ -505,6 +521,8 @@ define private ptr @beside(ptr %trace, ptr %x, ptr %at.x, ptr %y, ptr %op, ptr %
   %same.j = call i1 @same(ptr %node.j, ptr %j)
   need %same.j no
   %own.spec = slot %own N_SPEC
+  %tidy = call i1 @tidy(ptr %trace, ptr %here)
+  need %tidy no
   %at = select i1 %swap, ptr %node.i, ptr %node.j
   %noted = call i32 @noted(ptr %trace, ptr %y, ptr %at, ptr %own.spec)
   %fine = icmp eq i32 %noted, 0

@@ -16,7 +16,7 @@ from .._operators import binary, unary
 from .._tensor import Value
 from .._trace import handle, local, record, scalar
 from ._accuracy import ROUNDED, measured, stated
-from ._make import check_kind, docstring, elementwise, install
+from ._make import check_kind, docstring, elementwise, elementwise_infer, install
 from .convert import cast, convert
 
 __all__ = [
@@ -166,14 +166,78 @@ def monomial(x: Any, c: float, h: int) -> Any:
 
 
 # ----------------------------------------------------------------------------------------------------------- quotients
-# A quotient's slope in y is (x / y) / y and not x / y**2, whose square overflows; a cotangent is divided by y, not
-# multiplied with 1 / y: one rounding less.
+# A quotient's slopes in y are c x / y**k, divided step by step: y**k may overflow. A cotangent is divided by y, not multiplied
+# with 1 / y: one rounding less. Where x / y is subnormal and has lost its digits (|y| < 1 then, or they don't count) it is
+# computed again from a larger x.
+
+_SMALL, _SCALE = {"f32": 2.0 ** -90, "f64": 2.0 ** -700}, {"f32": 2.0 ** 40, "f64": 2.0 ** 200}
+
+
+def _over(x: Any, y: Any, c: float, k: int) -> Any:
+    r = np.asarray(np.true_divide(x, y))
+    for _ in range(k - 1):
+        r = np.divide(r, y, out=r)
+    return r if c == 1.0 else np.multiply(r, c, out=r)
+
+
+def _careful_over(x: Any, y: Any, c: float, k: int) -> Any:
+    r = _over(x, y, c, k)
+    size = np.abs(r)
+    if not size.size or size.min() >= _SMALL["f64"]:
+        return r
+    small = (size < _SMALL["f64"]) & (size > 0) & (np.abs(y) < 1)
+    scale = _SCALE["f64"]
+    return np.where(small, _over(np.where(small, x, 0) * scale, y, c, k) / scale, r) if small.any() else r
+
+
+_any_over = wide(_over, _careful_over)
+
+
+def _over_kernel(x: Any, y: Any, c: float, k: int) -> Any:
+    if y.dtype != np.float32 or not y.ndim or k > 6:
+        return _any_over(x, y, c=c, k=k)
+    power = y.astype(np.float64)                         # its square is exact, and nothing overflows
+    base = power.copy() if k > 2 else power
+    for _ in range(k - 1):
+        power *= base
+    power = np.divide(x, power, out=power if x.ndim == 0 or x.shape == y.shape else None)
+    if c != 1.0:
+        power *= c
+    return power.astype(np.float32)
+
+
+def _over_lower(s: Any, x: Any, y: Any, c: float, k: int) -> Any:
+    scale = _SCALE[x.type]
+    size = abs(x / y)
+    small = (size < _SMALL[x.type]) & (size > 0.0)
+    r = s.select(small, x * scale, x)
+    for _ in range(k):
+        r = r / y
+    return s.select(small, r * (1.0 / scale), r) * c
+
+
+OVER: Primitive = Primitive(
+    "over", elementwise_infer("over", ("fc", "fc"), "same"), _over_kernel, elementwise=True, lower=_over_lower,
+    partials=lambda r, x, y, c, k: (lambda t: _quotient_slope(t, y, c, k), _quotient_slope(x, y, -k * c, k + 1)),
+    oracle=lambda x, y, c, k: c * x / y ** k,
+    cases=tuple((lambda rng, k=k: ((rng.normal(size=(3, 2)), rng.uniform(0.5, 3.0, (2,))), {"c": -1.0, "k": k}))
+                for k in (2, 3)),
+    doc="c x / y**k.")
+
+
+def _quotient_slope(x: Any, y: Any, c: float, k: int) -> Any:
+    return record(_over_op(c, k), x, y)
+
+
+@lru_cache(64)
+def _over_op(c: float, k: int) -> Op:
+    return OVER.op(c=c, k=k)
+
 
 _DIVIDE = elementwise(
-    "divide", 2, np.true_divide, lambda r, x, y: (lambda t: t / y, negative(r / y)), oracle="numpy.divide",
+    "divide", 2, np.true_divide, lambda r, x, y: (lambda t: t / y, _quotient_slope(x, y, -1.0, 2)), oracle="numpy.divide",
     domain=((-3.0, 3.0), (0.5, 3.0)), lower=lambda s, x, y: x / y,
-    error=measured("a quotient; its slope in y is -(x / y) / y", float32=(0.5, 1.5, 2), float64=(0.5, 1.5, 2),
-                   why="that slope has two roundings"),
+    error=measured("a quotient; its slopes are x / y**k", float32=(0.5, 1, 1), float64=(0.5, 1.5, 2)),
     doc="The quotient x / y.", public=False)
 
 

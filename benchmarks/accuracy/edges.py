@@ -38,6 +38,7 @@ EDGES: dict[str, list[Edge]] = {
         Edge("ad.sqrt(x)", (-1.0,), NAN, (NAN,), (NAN,), "outside the domain"),
         Edge("ad.sqrt(x)", (INF,), INF, (0.0,), (0.0,), "the limit"),
         Edge("ad.rsqrt(x)", (0.0,), INF, (-INF,), (INF,), _TRUTH),
+        Edge("x * ad.sqrt(x)", (0.0,), 0.0, (0.0,), (INF,), "recognised: the slopes are those of x to the 3/2"),
         Edge("ad.cbrt(x)", (0.0,), 0.0, (INF,), (-INF,), "the slope is infinite from both sides; f'' is taken from the right"),
         Edge("ad.reciprocal(x)", (0.0,), INF, (-INF,), (INF,), "from the side that the sign of zero tells"),
         Edge("ad.reciprocal(x)", (-0.0,), -INF, (-INF,), (-INF,), "from the side that the sign of zero tells"),
@@ -94,6 +95,7 @@ EDGES: dict[str, list[Edge]] = {
     "The origin": [
         Edge("ad.hypot(x, y)", (0.0, 0.0), 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), _ORIGIN),
         Edge("ad.vector_norm(x, axis=-1)", ((0.0, 0.0),), 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), _ORIGIN),
+        Edge("ad.sqrt(ad.sum(x * x, axis=-1))", ((0.0, 0.0),), 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), "recognised: a norm"),
         Edge("ad.atan2(x, y)", (0.0, 0.0), 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), _ORIGIN),
         Edge("ad.atan2(x, y)", (0.0, -1.0), 3.141592653589793, (-1.0, 0.0), (0.0, -1.0, 0.0),
              "on the cut the branch above; derivatives are the same on both sides"),

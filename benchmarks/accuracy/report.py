@@ -89,7 +89,7 @@ def page(found: dict[str, Found], dtypes: tuple[str, ...]) -> str:
             row = [" · ".join(map(_long, found[k].long.get(f"{name}.{dtype}", []))) for k in ("adjoint", *others)]
             parts.append(f"| {name} | " + " | ".join(row) + " |")
         parts.append("")
-    return "\n".join([*parts, _BOUNDS, *_bounds(), "", _FEET, "```text", *_formulas(), "```", ""])
+    return "\n".join([*parts, _BOUNDS, *_bounds(), "", _FEET, "```text", *_formulas(), "```", "", _NOT])
 
 
 def _formulas() -> list[str]:
@@ -175,6 +175,10 @@ numbers (`primitives/_twofold.py`).
 
 Recognised, and as exact as the function, in value and derivatives of any order, in both modes and on both engines; off with
 `ad.config.rewrites = False`:
+"""
+_NOT = """Other compositions go through a pole of a part as they are written: at 0 the derivatives of sqrt(x)**2, sqrt(x*x) and
+x*log(x) are 0 times infinity, NaN, here as elsewhere. `abs(x)`, `xlogy(x, x)` and `entr(x)` say what is meant. A rule for zero
+times infinity in general would hide the 1 that is the derivative of sqrt(x)**2 behind a 0.
 """
 
 __all__ = ["ORDERS", "headline", "lines", "page"]

@@ -6,11 +6,14 @@
     log(sum(exp(x))),  max(x) + log(sum(exp(x - max(x))))    logsumexp(x)
     log(softmax(x)),  log(sigmoid(x))              log_softmax(x),  log_sigmoid(x)
     sqrt(x*x + y*y)                                hypot(x, y)
+    sqrt(sum(x*x))                                 norm(x)
     x / norm(x)                                    the unit vector of x
+    x/sqrt(x),  sqrt(x)/x                          sqrt(x),  rsqrt(x)
+    x*sqrt(x),  x*x*sqrt(x)                        slopes of x to the 3/2 and 5/2
     y*log(p) + (1-y)*log(1-p),  p a sigmoid        minus the binary cross-entropy from logits
     -y*log(p) - (1-y)*log(1-p),  log1p(-p)         the same the other way round, and for log(1-p)
 
-A sigmoid or softmax may itself be written out. A maximum may be held constant (stop_gradient).
+A sigmoid, softmax or norm may itself be written out. A maximum may be held constant (stop_gradient).
 
 The same recognition serves the values (passes/rewrites.py) and the derivatives (_derive.py): a derivative rule that is run
 on the pieces of the formula has lost the digits already.
@@ -24,22 +27,28 @@ from ._config import config
 from ._graph import Node, Op, Spec, forget
 from ._trace import INPUT, LITERAL, READ, Trace, _spec_at
 from .primitives._binary import BINARY
+from .primitives.arithmetic import MONOMIAL
 from .primitives.normalize import NORMALIZE
+from .primitives.norms import NORM
 from .primitives.plane import hypot
 from .primitives.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 from .primitives.special import log_sigmoid, sigmoid, softplus
+from .primitives.transcendental import rsqrt, sqrt
 
 Known = Callable[[int], tuple[Op, tuple[int, ...]] | None]
 Specs = Callable[[int], Spec]
 
 
 class Formula:
-    """What a value is: ``sign`` times ``op`` of ``leaves``; ``inside`` are the operations between, which it stands for."""
+    """What a value is: ``sign`` times ``op`` of ``leaves``; ``inside`` are the operations between, which it stands for.
 
-    __slots__ = ("inside", "leaves", "op", "sign")
+    ``repairs`` tells whether the value gains by it, not only the derivatives."""
+
+    __slots__ = ("inside", "leaves", "op", "repairs", "sign")
 
     def __init__(self, op: Op, leaves: tuple[int, ...], inside: set[int], sign: int = 1) -> None:
         self.op, self.leaves, self.inside, self.sign = op, leaves, inside, sign
+        self.repairs = op.prim is not MONOMIAL
 
 
 class _Reader:
@@ -105,6 +114,19 @@ class _Reader:
         args = self.take(v, "multiply")
         return args[0] if args is not None and args[0] == args[1] else None
 
+    def norm_of(self, v: int) -> tuple[int, tuple[int, ...], bool] | None:
+        """(x, axes, keepdims) for v = norm(x), as the operation or written out."""
+        found = self.known(v)
+        if found is not None and found[0].prim.name == "vector_norm":
+            self.inside.add(v)
+        else:
+            root = self.take(v, "sqrt")
+            found = None if root is None else self.known(root[0])
+            if root is None or found is None or self.take(root[0], "sum") is None:
+                return None
+        x = found[1][0] if found[0].prim.name == "vector_norm" else self.squared(found[1][0])
+        axes = found[0].params["axes"]
+        return None if x is None else (x, axes, found[0].params["keepdims"])
 
     def sum_exp(self, v: int) -> tuple[int, tuple[int, ...], bool, int | None, int] | None:
         """(x, axes, keepdims, the maximum taken off, the exponential) for v = sum(exp(x)) or sum(exp(x - max(x)))."""
@@ -182,12 +204,24 @@ def _quotient(r: _Reader, v: int, *args: int) -> Any:
         if row is not None:
             return SOFTMAX.op(axes=row[1]), (row[0],)
         r.inside.clear()
-        found = r.known(args[1])
-        if found is not None and found[0].prim.name == "vector_norm" and found[1] == (args[0],):
-            spec, axes = r.specs(args[0]), found[0].params["axes"]
-            if found[0].params["keepdims"] or len(axes) == spec.ndim:
-                r.inside.add(args[1])
-                return NORMALIZE.op(axes=axes, floor=0.0), (args[0],)
+        length = r.norm_of(args[1])
+        if length is not None and length[0] == args[0]:
+            x, axes, keepdims = length
+            if keepdims or len(axes) == r.specs(x).ndim:
+                return NORMALIZE.op(axes=axes, floor=0.0), (x,)
+        for root, x, function in ((args[1], args[0], sqrt), (args[0], args[1], rsqrt)):
+            r.inside.clear()
+            if r.take(root, "sqrt") == (x,):
+                return function.primitive.op(), (x,)
+    return None
+
+
+def _product(r: _Reader, v: int, *args: int) -> Any:
+    for root, other in (args, args[::-1]):
+        r.inside.clear()
+        x = r.take(root, "sqrt")
+        if x is not None and (x[0] == other or x[0] == r.squared(other)):
+            return MONOMIAL.op(c=1.0, h=3 if x[0] == other else 5), x
     return None
 
 
@@ -216,10 +250,13 @@ def _log1p(r: _Reader, v: int, a: int) -> Any:
 
 def _root(r: _Reader, v: int, a: int) -> Any:
     both = r.take(a, "add")
-    if both is None:
-        return None
-    x, y = (r.squared(b) for b in both)
-    return None if x is None or y is None else (hypot.primitive.op(), (x, y))
+    if both is not None:
+        x, y = (r.squared(b) for b in both)
+        return None if x is None or y is None else (hypot.primitive.op(), (x, y))
+    length = r.norm_of(v)
+    if length is not None:
+        return NORM.op(axes=length[1], keepdims=length[2]), (length[0],)
+    return None
 
 
 def _entropy(r: _Reader, v: int, *args: int) -> Any:
@@ -272,7 +309,7 @@ def _pair(r: _Reader, y: int, log_p: int, rest: int, log_q: int) -> int | None:
 
 
 _RULES: dict[str, Any] = {"divide": _quotient, "reciprocal": _quotient, "log": _logarithm, "log1p": _log1p, "sqrt": _root,
-                          "add": _entropy, "subtract": _entropy_less}
+                          "multiply": _product, "add": _entropy, "subtract": _entropy_less}
 
 
 # ------------------------------------------------------------------------------------------------------ in a trace

@@ -21,7 +21,7 @@ def repair_formulas(program: Program) -> Program:
 
     for instr in program.instrs:
         found = recognise(instr.outs[0], known, specs.__getitem__) if _may(made, instr) else None  # type: ignore[arg-type]
-        if found is None:
+        if found is None or not found.repairs:
             kept.append(instr)
         elif found.sign > 0:
             kept.append(Instr(found.op, found.leaves, instr.outs))

@@ -11,6 +11,8 @@ import adjoint as ad
 from adjoint import _graph
 from adjoint._config import config
 from adjoint._errors import IndexingError
+from adjoint._graph import spec
+from adjoint._trace import record
 from adjoint.engines import llvm as llvm_engine
 from adjoint.plan.fusion import Nest, Unit
 from adjoint.plan.scan import Scan
@@ -145,6 +147,24 @@ def test_additions_by_indices_are_stages(number: int, dtype: str, plans: list[An
     f = SCATTERS[number]
     same(f, numbers((4, 4), dtype), np.array([[3, 0, 3, 5], [2, 2, 2, 5]]))
     assert any(isinstance(stage, Scatter) for stage in stages(plans))
+
+
+def test_constants_as_indices_and_beneath() -> None:
+    from adjoint._dtypes import float32, int64
+    from adjoint.primitives.assignment import SET
+    from adjoint.primitives.creation import full_of
+    from adjoint.primitives.indexing import TENSOR, UNINDEX, iota
+
+    def program(g: Any, c: Any) -> Any:
+        two = full_of(spec((4,), int64), 2)
+        return [record(UNINDEX.op(key=(TENSOR,), shape=(5, 3)), g * 2, two) + 1, g[two] + 1,
+                full_of(spec((4,), float32), 3)[two] * 2,
+                record(SET.op(key=(TENSOR,)), full_of(spec((6, 3), float32), 7), g, two) + 1,
+                record(SET.op(key=((1, 3, 1),)), iota(5), ad.cast(g[:2, 0], int64)) * 2,
+                g - c[1] * record(UNINDEX.op(key=(TENSOR,), shape=(4, 3)), g * 2, two)]
+
+    same(program, numbers((4, 3), "float32"), np.array([1.0, 0.5], np.float32))
+    same(program, numbers((4, 3), "float32"), np.array([1.0, np.inf], np.float32))
 
 
 def test_many_additions_to_one_place_are_rounded_once() -> None:

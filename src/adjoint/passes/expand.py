@@ -127,7 +127,7 @@ def spread(op: Op, specs: tuple[Spec, ...], ramps: tuple[bool, ...]) -> Program 
         hit = None
         for axis, which, axes in chosen:
             n = out.shape[axis]
-            same = equal(aligned(place(idx[which - 1], n), axes), cast(iota(n, out.ndim, axis), PLACES))
+            same = equal(aligned(place(idx[which - 1], n), axes), iota(n, out.ndim, axis, PLACES))
             hit = same if hit is None else logical_and(hit, same)
         g = aligned(g, range(len(part)))
         return g if hit is None else where(hit, g, full_of(spec((), out.dtype), 0))

@@ -445,7 +445,7 @@ class _Arranger:
         found = rule(*[specs[a] for a in instr.args], **instr.op.params)
         how, entries, part = found if number else ("add", found, specs[given].shape)
         shape = specs[out].shape
-        if base in unit.views:                           # it is written over in memory of its own
+        if base in unit.views or base in self.ramps:     # it is written over in memory of its own
             view, base = base, max(specs) + 1
             specs[base] = specs[view]
             self._place(Instr(RESHAPE.op(shape=specs[view].shape), (view,), (base,)))

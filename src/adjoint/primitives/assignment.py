@@ -128,7 +128,7 @@ def _pick_kernel(g: Any, *idx: Any, key: Key) -> Any:
 def _pick_expand(g: Any, *idx: Any, key: Key) -> Any:
     part = index_op(g, key, idx)
     shape, count = part._spec.shape, part._spec.size
-    order = reshape(cast(iota(count), int32), shape)
+    order = reshape(iota(count, dtype=int32), shape)
     last = record(SET.op(key=key), full_of(spec(g._spec.shape, int32), 0), order, *idx)
     return where(equal(index_op(last, key, idx), order), part, full_of(spec((), g._spec.dtype), 0))
 

@@ -13,7 +13,7 @@ from .._trace import record
 from ._make import normalize_axis
 from .arithmetic import add
 from .comparison import greater_equal, less_equal, where
-from .convert import cast, convert
+from .convert import convert
 from .creation import full_of
 from .indexing import iota
 from .joining import concat
@@ -69,7 +69,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 
 def _triangle(name: str, kernel: Any, compare: Any, which: str) -> Primitive:
     def expand(x: Any, k: int) -> Any:
-        rows, columns = [cast(iota(x._spec.shape[axis], 2, axis + 2), int32) for axis in (-2, -1)]
+        rows, columns = [iota(x._spec.shape[axis], 2, axis + 2, int32) for axis in (-2, -1)]
         return where(compare(columns, add(rows, k)), x, full_of(spec((), x._spec.dtype), 0))
 
     return define(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import _dtypes
+from .._dtypes import DType
 from .._errors import IndexingError, NotSupportedError, ShapeError, complain
 from .._graph import Along, By, Op, Primitive, Shape, Spec, spec
 from .._tensor import Tensor, Value, wrap
@@ -197,18 +198,19 @@ def rank_of(idx: tuple[Any, ...], axes: Any) -> int:
     return max((t._spec.ndim - (a is not None) for t, a in zip(idx, axes)), default=0)
 
 
-def iota(n: int, ndim: int = 1, axis: int = 0) -> Any:
+def iota(n: int, ndim: int = 1, axis: int = 0, dtype: DType = _dtypes.int64) -> Any:
     """0 .. n-1 along one axis of ``ndim``, the others of length 1."""
-    return record(IOTA.op(n=n, ndim=ndim, axis=axis))
+    return record(IOTA.op(n=n, ndim=ndim, axis=axis, dtype=dtype))
 
 
-def _iota_kernel(n: int, ndim: int, axis: int) -> Any:
-    return np.arange(n).reshape([n if k == axis else 1 for k in range(ndim)])
+def _iota_kernel(n: int, ndim: int, axis: int, dtype: DType) -> Any:
+    return np.arange(n, dtype=dtype.np).reshape([n if k == axis else 1 for k in range(ndim)])
 
 
 IOTA = Primitive(
-    "iota", lambda n, ndim, axis: spec(tuple(n if k == axis else 1 for k in range(ndim)), _dtypes.int64), _iota_kernel,
-    cases=(lambda rng: ((), {"n": 3, "ndim": 2, "axis": 1}),), oracle=lambda n, ndim, axis: np.expand_dims(
+    "iota", lambda n, ndim, axis, dtype: spec(tuple(n if k == axis else 1 for k in range(ndim)), dtype), _iota_kernel,
+    cases=(lambda rng: ((), {"n": 3, "ndim": 2, "axis": 1, "dtype": _dtypes.int64}),),
+    oracle=lambda n, ndim, axis, dtype: np.expand_dims(
         np.arange(n), tuple(k for k in range(ndim) if k != axis)), ramp=True,
     doc="The integers 0 .. n-1 along one axis.")
 

@@ -41,7 +41,7 @@ def _arg(name: str, function: Any) -> Primitive:
         if rows._spec.dtype.kind == "f":
             hit = logical_or(hit, isnan(rows))
         narrow = _dtypes.int32 if shape[axis] < 1 << 31 else INDEX
-        place = where(hit, cast(iota(shape[axis], len(shape), axis), narrow), full_of(spec((), narrow), shape[axis] - 1))
+        place = where(hit, iota(shape[axis], len(shape), axis, narrow), full_of(spec((), narrow), shape[axis] - 1))
         return cast(record(MIN.op(axes=(axis,), keepdims=keepdims), place), INDEX)
 
     prim: Primitive = Primitive(

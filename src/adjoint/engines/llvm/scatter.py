@@ -1,8 +1,10 @@
-"""Additions by indices as LLVM code.
+"""What is added or put by indices, as LLVM code.
 
 What goes to one place is chained first: each element leads to the next one for its place. Then each chain is added up in
 order, in a wider type, and rounded once; so the result has the bits that it has when all of it is added one by one, and
-costs what was added, not what it is added into.
+costs what was added, not what it is added into. The last, the largest and the smallest of a chain are found in the same way.
+
+An index out of range is refused by the function that chains, before anything is written.
 """
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ class ScatterWriter(Apart):
         terms = [stage.by[t.given] for t in target.terms]
         self.strided = [a for a in (source, *terms) if isinstance(a, Access)]
         rows = [target.strides, *[a.strides for a in self.strided]]
-        chained = [k for k, n in enumerate(part) if n != 1 and any(isinstance(a, Access) and a.strides[k] for a in terms)]
+        chained = [k for k, n in enumerate(part) if n != 1 and (not target.strides[k] or any(
+            isinstance(a, Access) and a.strides[k] for a in terms))]
         free = [k for k, n in enumerate(part) if n != 1 and k not in chained]
         self.chained, first = merged([part[k] for k in chained], [tuple([r[k] for k in chained]) for r in rows])
         self.free, then = merged([part[k] for k in free], [tuple([r[k] for k in free]) for r in rows])
@@ -74,13 +77,12 @@ class ScatterWriter(Apart):
             w.store(w.set(f"trunc i64 {k} to i32"), head, "i32")
 
         self._loop(self.count, chain)
-        checked = all((x.base, t.size) in unit.checked for t in stage.target.terms if isinstance(x := stage.by[t.given], Access))
         got = self._call("chain", "i32", w.set("load i32, ptr %flag"))
-        if not checked or not all(isinstance(x, Access) for x in stage.by.values()):
+        if not all((getattr(stage.by[t.given], "base", -1), t.size) in unit.checked for t in stage.target.terms):
             refuse(unit.w, unit.w.set(f"icmp ne i32 {got}, 0"), "%refused")
             unit.refuses = True
         if stage not in unit.steady:
-            self.factors()
+            self.factors(True)
         if unit.refuses and unit.renewing == unit.unit.made[stage.out]:
             unit.refuse_now()
 
@@ -103,6 +105,7 @@ class ScatterWriter(Apart):
             base = self._take(unit.arrays[stage.base].pointer, "ptr")
             w.intrinsics.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
             w.add(f"call void @llvm.memcpy.p0.p0.i64(ptr {out}, ptr {base}, i64 {unit.specs[stage.out].nbytes}, i1 false)")
+
         def add_up(k: str) -> None:
             at = w.load(self._item(where, "i64", k), "i64")
             first = w.set(f"sext i32 {w.load(self._item(heads, 'i32', at), 'i32')} to i64")
@@ -113,15 +116,14 @@ class ScatterWriter(Apart):
         self._loop(self.count, add_up)
         self._call("scatter", "void")
 
-    def factors(self) -> bool:
-        """Refuse factors with which not every element stays as it is that nothing is added to (an infinite one), where they are
-        known by now."""
+    def factors(self, now: bool = False) -> bool:
+        """Refuse factors (an infinite one) with which not every element stays as it is that nothing is added to; False where
+        they are not known yet."""
         unit, stage = self.unit, self.stage
         given = [a for a in stage.args if a != stage.base]
-        known = [unit.unit.views[a].base if a in unit.unit.views else a for a in given]
         if self.type[0] in "iu" or len(stage.instrs) < 3:
             return True
-        if not all(v in unit.constants or v in unit.scalars for v in known):
+        if not now and not all(v in unit.constants or v in unit.scalars for v in given):
             return False
         s = Functions()
         moved = self._through(s, s.const(0.0, self.type), stage.instrs[1:-1], given).to("f32").ne(0.0)

@@ -11,7 +11,7 @@ refers to any more are used again, which saves two thirds of what making and fre
 """
 from __future__ import annotations
 
-import contextlib
+import _thread
 import ctypes
 import struct
 import sys
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .native import Compiler
 
 _METH_O, _METH_NOARGS, _METH_FASTCALL = 0x0008, 0x0004, 0x0080
-_PATIENCE = 20                                           # programs that are settled before it is made
+_PATIENCE = 10                                           # programs that are settled before it is made
 _POOL = 16_384                                           # tensors that are kept to be used again
 
 
@@ -88,7 +88,8 @@ class Recorder:
     """The native operators, made once; ``on`` puts them to use."""
 
     def __init__(self, native: Compiler) -> None:
-        if ctypes.sizeof(ctypes.c_void_p) != 8 or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        if ctypes.sizeof(ctypes.c_void_p) != 8 or not getattr(sys, "_is_gil_enabled", lambda: True)() or not isinstance(
+                local, _thread._local):
             raise ValueError("this Python is built differently")
         for name in recording.FOREIGN:
             native.symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0)
@@ -155,20 +156,24 @@ made: list[Recorder] = []                                # the process's one, wh
 
 
 def begin(native: Compiler) -> None:
-    """Record natively from some settled programs on, where this Python is as the code needs it: sooner it would not be worth its
-    making, which takes some milliseconds, or when it has to be compiled as long as a small program."""
+    """Record natively from some settled programs on, where this Python is as the code needs it. Sooner it would not be worth the
+    making, which takes some milliseconds, and as long as a small program where it has to be compiled."""
     left = _PATIENCE
 
     def counted(handles: list[Any]) -> list[Any]:
         nonlocal left
         left -= 1
-        if not left:
+        if left <= 0 and not made and native.lock.acquire(blocking=False):
             hooks.live = live
-            with contextlib.suppress(Exception), native.lock:
+            try:
                 recorder = Recorder(native)
-                made.append(recorder)
                 recorder.on()
-        return hooks.live(handles) if left <= 0 else live(handles)
+                made.append(recorder)
+            except Exception:                            # Python is laid out differently here: its functions go on recording
+                pass
+            finally:
+                native.lock.release()
+        return live(handles)
 
     hooks.live = counted
 

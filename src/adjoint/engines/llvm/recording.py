@@ -1,7 +1,7 @@
 """The text of native recording, for ``recorder``.
 
-Names in capitals are places in Python's objects: T_ of a tensor or variable, R_ of a trace, N_ of a node, S_ of a spec, K_ of the
-table of known objects. Five kinds of lines are not LLVM's:
+Names in capitals are places in Python's objects: T_ of a tensor or variable, R_ of a trace, N_ of a node, S_ of a spec, P_ of an
+op, C_ of a code object, O_ of any; K_ in the table of known objects. Five kinds of lines are not LLVM's:
 
     %a = slot %x PLACE      the reference that x has there
     %a = known K_NAME       a known object
@@ -228,6 +228,138 @@ fail:
   ret ptr %none
 raise:
   ret ptr null
+}
+
+; Tensors for places (place, spec) of a program, as a list; None where there is something else among them.
+define private ptr @tensors(ptr %self, ptr %args, i64 %n) {
+  %none = known K_NONE
+  %trace = load ptr, ptr %args
+  %places = slot %args 8
+  %count = call i64 @PyTuple_Size(ptr %places)
+  br label %check
+check:
+  %k = phi i64 [ 0, %0 ], [ %k.n, %pair ]
+  %left = icmp slt i64 %k, %count
+  need %left begin
+  %entry = call ptr @PyTuple_GetItem(ptr %places, i64 %k)
+  %is.none = icmp eq ptr %entry, %none
+  br i1 %is.none, label %hand, label %pair
+pair:
+  %k.n = add i64 %k, 1
+  %long = call i64 @PyTuple_Size(ptr %entry)
+  %two = icmp eq i64 %long, 2
+  br i1 %two, label %check, label %hand
+begin:
+  %out = call ptr @PyList_New(i64 0)
+  %made = icmp ne ptr %out, null
+  br i1 %made, label %next, label %fail
+next:
+  %m = phi i64 [ 0, %begin ], [ %m.n, %added ]
+  %more = icmp slt i64 %m, %count
+  need %more done
+  %at = call ptr @PyTuple_GetItem(ptr %places, i64 %m)
+  %idx = call ptr @PyTuple_GetItem(ptr %at, i64 0)
+  %spec = call ptr @PyTuple_GetItem(ptr %at, i64 1)
+  %t = call ptr @tensor(ptr %trace, ptr %idx, ptr %spec)
+  has %t drop
+  %m.n = add i64 %m, 1
+  %put = call i32 @PyList_Append(ptr %out, ptr %t)
+  call void @Py_DecRef(ptr %t)
+  %fine = icmp eq i32 %put, 0
+  br i1 %fine, label %added, label %drop
+added:
+  br label %next
+done:
+  ret ptr %out
+hand:
+  call void @Py_IncRef(ptr %none)
+  ret ptr %none
+drop:
+  call void @Py_DecRef(ptr %out)
+  br label %fail
+fail:
+  ret ptr null
+}
+
+; Those of a list of tensors that something else refers to as well.
+define private ptr @live(ptr %self, ptr %handles) {
+  %n = call i64 @PyList_Size(ptr %handles)
+  %out = call ptr @PyList_New(i64 0)
+  %made = icmp ne ptr %out, null
+  br i1 %made, label %next, label %fail
+next:
+  %k = phi i64 [ 0, %0 ], [ %k.n, %look ], [ %k.n, %add ]
+  %more = icmp slt i64 %k, %n
+  br i1 %more, label %look, label %done
+look:
+  %k.n = add i64 %k, 1
+  %t = call ptr @PyList_GetItem(ptr %handles, i64 %k)
+  %count = load i32, ptr %t
+  %held = icmp ugt i32 %count, 1
+  br i1 %held, label %add, label %next
+add:
+  %added = call i32 @PyList_Append(ptr %out, ptr %t)
+  %fine = icmp eq i32 %added, 0
+  br i1 %fine, label %next, label %drop
+drop:
+  call void @Py_DecRef(ptr %out)
+  br label %fail
+done:
+  ret ptr %out
+fail:
+  ret ptr null
+}
+
+; Keep those tensors of a list that nothing else refers to, from its end on, to be used again: as many as this code gave out.
+define private ptr @reuse(ptr %self, ptr %handles) {
+  %none = known K_NONE
+  %Tensor = known K_TENSOR
+  %n = call i64 @PyList_Size(ptr %handles)
+  %given = load i64, ptr @handed
+  store i64 0, ptr @handed
+  %limit = call i64 @llvm.smin.i64(i64 %given, i64 POOL)
+  br label %next
+next:
+  %k = phi i64 [ %n, %0 ], [ %k.n, %look ], [ %k.n, %keep ]
+  %count = load i64, ptr @pooled
+  %room = icmp slt i64 %count, %limit
+  %more = icmp sgt i64 %k, 0
+  %go = and i1 %room, %more
+  br i1 %go, label %look, label %done
+look:
+  %k.n = sub i64 %k, 1
+  %t = call ptr @PyList_GetItem(ptr %handles, i64 %k.n)
+  %refs = load i32, ptr %t
+  %alone = icmp eq i32 %refs, 1
+  %type = slot %t O_TYPE
+  %is.t = icmp eq ptr %type, %Tensor
+  %weak = slot %t T_WEAK
+  %unseen = icmp eq ptr %weak, null
+  %origin = slot %t T_ORIGIN
+  %new = icmp eq ptr %origin, null
+  %value = slot %t T_VALUE
+  %pending = icmp eq ptr %value, %none
+  %trace = slot %t T_TRACE
+  %in = icmp ne ptr %trace, null
+  %a = and i1 %alone, %is.t
+  %b = and i1 %unseen, %new
+  %c = and i1 %pending, %in
+  %ab = and i1 %a, %b
+  %all = and i1 %ab, %c
+  br i1 %all, label %keep, label %next
+keep:
+  call void @Py_IncRef(ptr %t)
+  %gone.at = getelementptr i8, ptr %t, i64 T_TRACE
+  store ptr null, ptr %gone.at
+  %pool.at = getelementptr [POOL x ptr], ptr @pool, i64 0, i64 %count
+  store ptr %t, ptr %pool.at
+  %up = add i64 %count, 1
+  store i64 %up, ptr @pooled
+  call void @Py_DecRef(ptr %trace)
+  br label %next
+done:
+  call void @Py_IncRef(ptr %none)
+  ret ptr %none
 }
 
 ; The place of a tensor or variable that enters a program, asked by ``enter``; None where it goes on by itself.

@@ -135,6 +135,7 @@ def inner(x: Any, y: Any, axes: Axes) -> tuple[Any, Any]:
     return settled(*added(multiply(x, y), axes, multiply(top(x, axes), top(y, axes)), record(LOST.op(), x, y)))
 
 
-def squares(x: Any, axes: Axes) -> tuple[Any, Any]:
-    """The sums of squares of rows as two numbers."""
-    return inner(x, x, axes)
+def squares(x: Any, axes: Axes, most: Any = None) -> tuple[Any, Any]:
+    """The sums of squares of rows as two numbers; ``most`` are the largest magnitudes where they are known."""
+    most = top(x, axes) if most is None else most
+    return settled(*added(multiply(x, x), axes, multiply(most, most), record(LOST.op(), x, x)))

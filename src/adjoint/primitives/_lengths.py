@@ -86,19 +86,19 @@ def unit(x: Any, axes: Axes, floor: float) -> Any:
 
 
 def projected(x: Any, g: Any, axes: Axes, floor: float) -> Any:
-    """(g - y <y, g>) / r, at the largest entries by way of the others' squares; in float64 these sums are two numbers."""
+    """(g - y <y, g>) / r, at the largest entries by way of the others' squares; in float64 |x|^2 is two numbers."""
     exact = x._spec.dtype is float64
     (z, scale), own = scaled(x, axes), cast(g, float64)
     size = absolute(x)
-    hit = equal(size, record(MAX.op(axes=axes, keepdims=True), size))
-    smaller, along, part = where(hit, 0.0, z), multiply(z, own), square(z)
+    most = record(MAX.op(axes=axes, keepdims=True), size)
+    hit = equal(size, most)
+    along, part = multiply(z, own), square(z)
 
     def both(t: Any) -> tuple[Any, Any]:
         return sum_over(where(hit, 0.0, t), axes, True), sum_over(where(hit, t, 0.0), axes, True)
 
     (rest, top), (others, tops) = both(along), both(part)
-    whole, low = squares(z, axes) if exact else (add(others, tops), number(0.0))
-    others = squares(smaller, axes)[0] if exact else others
+    whole, low = squares(z, axes, _times(most, scale)) if exact else (add(others, tops), number(0.0))
     size = unscaled(sqrt(whole), scale)
     whole = where(equal(whole, 0.0), 1.0, whole)
 

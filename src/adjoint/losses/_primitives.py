@@ -1,6 +1,6 @@
 """What the losses need beyond the primitives: terms whose pieces would cancel, summed in wide precision.
 
-float32 rows are summed in float64 and rounded once; float64 rows whose terms have both signs in long double.
+float32 rows are summed in float64 and rounded once; float64 rows whose terms have both signs in long double, or as two numbers.
 """
 from __future__ import annotations
 

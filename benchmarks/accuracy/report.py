@@ -163,8 +163,8 @@ _FEET = """At a zero of f' that float64 arguments come close to (soft labels, KL
 counts against max(|f'|, |x f''|): what moving x by one unit in its last place does to f'.
 
 The compiled engine has no type wider than float64. Its float64 rows (softmax, KL divergence, cosines) keep what sums and products
-round off as second numbers (`primitives/_exact.py`). In float64 the cosine of vectors at almost right angles and the slope of that of
-almost parallel ones are exact to about 1e-30 of 1; there is no bound relative to what is below 1e-14.
+round off as second numbers (`primitives/_exact.py`). In float64 the cosine of vectors at almost right angles and the slope
+of that of almost parallel ones are exact to about 1e-30 of 1; there is no bound relative to what is below 1e-14.
 
 Sources: elementary functions are NumPy's, erf and gamma functions SciPy's where these are accurate; other error, Bessel and gamma
 functions and their slopes are polynomials made by `tools/fits.py`, series at roots come from `tools/roots.py`, polynomials of the

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import threading
 import weakref
 from collections.abc import Iterator
@@ -160,3 +161,8 @@ def test_threads_record_for_themselves(both: Any) -> None:
     for t in threads:
         t.join()
     assert not problems
+
+
+def test_operators_have_signatures(both: Any) -> None:
+    assert list(inspect.signature(ad.Tensor.__mul__).parameters) == ["self", "y"]
+    assert list(inspect.signature(ad.Tensor.__neg__).parameters) == ["self"]

@@ -3,7 +3,7 @@
 The functions of ``_operators`` say what recording means. Once there is a compiler, operators on tensors are methods in native
 code that look at the usual case: the operands stand in this thread's program, the node that followed last is this use of the
 operation, on the same line. Then the next tensor is made and the program moves on, in a fifth of the time. In any other case
-they have changed nothing and call the function of ``_operators``.
+they have recorded nothing and call the function of ``_operators``; other functions ask native code first in the same way.
 
 The code knows no Python object by its address, so it is kept on disk like any other: what it needs stands in two tables of
 its own that are filled here. Where the slots of our classes are was found by looking. Tensors of a settled program that nobody
@@ -112,7 +112,8 @@ class Recorder:
         new = ctypes.pythonapi.PyDescr_NewMethod
         new.restype, new.argtypes = ctypes.py_object, [ctypes.py_object, ctypes.c_void_p]
         for (name, f, r), address in zip(methods, functions):
-            method = _method(name, address, _METH_NOARGS if r.arity == 1 else _METH_O, f.__doc__)
+            doc = f"{name}({'$self' if r.arity == 1 else '$self, y'}, /)\n--\n\n{f.__doc__ or ''}"   # begins with the signature
+            method = _method(name, address, _METH_NOARGS if r.arity == 1 else _METH_O, doc)
             self.methods.append((name, f, new(Value, method)))
         self.hooks = {name: native.new(_method(name, find(k), flags, None), None, None) for k, name, flags in (
             (5, "record", _METH_FASTCALL), (6, "tensors", _METH_FASTCALL), (7, "live", _METH_O), (8, "reuse", _METH_O),

@@ -1,19 +1,18 @@
 """What is added or put by indices, as LLVM code.
 
-What goes to one place is chained first: each element leads to the next one for its place. Then each chain is added up in
-order, in a wider type, and rounded once; so the result has the bits that it has when all of it is added one by one, and
-costs what was added, not what it is added into. The last, the largest and the smallest of a chain are found in the same way.
-
-An index out of range is refused by the function that chains, before anything is written.
+Where each element goes is written down first; an index out of range is refused there, before anything else is written.
+What is put over an array goes there one by one. So do additions to few places: in a wider type, rounded at last. Of many
+places only those matter that get something: what goes to one place is chained, each element leading to the next, and each
+chain added up in order. Both give the same bits; the latter costs what was added, not what it is added into.
 """
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import gcd, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..._scalar import Expr, Functions
-from ...plan.access import Access, merged
+from ...plan.access import Access, contiguous, merged
 from ...plan.fusion import lower
 from ...plan.program import Instr
 from ...plan.scatter import Scatter
@@ -52,32 +51,37 @@ class ScatterWriter(Apart):
         self.type = unit.type(stage.out)
         wide = _WIDE if stage.how == "add" else _SHORT if stage.how != "last" else {}
         self.wide = wide.get(self.type, self.type)
+        self.chains = stage.how == "add" and self.places > self.count
 
     def write(self) -> None:
         unit = self.unit
-        chains = [unit.temporary(t, n).pointer for t, n in (("i32", self.places), ("i32", self.count), ("i64", self.count))]
-        self._chain(*chains)
-        self._add_up(*chains)
+        arrays = [unit.temporary("i64", self.count).pointer]
+        if self.chains:
+            arrays += [unit.temporary("i32", n).pointer for n in (self.places, self.count)]
+        self._look(*arrays)
+        self._apply(*arrays)
 
-    def _chain(self, heads: str, following: str, where: str) -> None:
+    def _look(self, where: str, *chains: str) -> None:
         """A function that writes down where each element goes, and which comes next there."""
         unit, w, stage = self.unit, self.w, self.stage
-        heads, following, where = [self._take(name, "ptr") for name in (heads, following, where)]
+        where, *chains_here = [self._take(name, "ptr") for name in (where, *chains)]
         w.add("%flag = alloca i32")
         w.add("store i32 0, ptr %flag")
-        w.intrinsics.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-        w.add(f"call void @llvm.memset.p0.i64(ptr {heads}, i8 -1, i64 {4 * self.places}, i1 false)")
+        if self.chains:
+            w.intrinsics.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+            w.add(f"call void @llvm.memset.p0.i64(ptr {chains_here[0]}, i8 -1, i64 {4 * self.places}, i1 false)")
 
-        def chain(t: str) -> None:
+        def note(t: str) -> None:
             k = w.set(f"sub i64 {self.count - 1}, {t}")
             at = self._place(k)
             w.store(at, self._item(where, "i64", k), "i64")
-            head = self._item(heads, "i32", at)
-            w.store(w.load(head, "i32"), self._item(following, "i32", k), "i32")
-            w.store(w.set(f"trunc i64 {k} to i32"), head, "i32")
+            if self.chains:
+                head = self._item(chains_here[0], "i32", at)
+                w.store(w.load(head, "i32"), self._item(chains_here[1], "i32", k), "i32")
+                w.store(w.set(f"trunc i64 {k} to i32"), head, "i32")
 
-        self._loop(self.count, chain)
-        got = self._call("chain", "i32", w.set("load i32, ptr %flag"))
+        self._loop(self.count, note)
+        got = self._call("look", "i32", w.set("load i32, ptr %flag"))
         if not all((getattr(stage.by[t.given], "base", -1), t.size) in unit.checked for t in stage.target.terms):
             refuse(unit.w, unit.w.set(f"icmp ne i32 {got}, 0"), "%refused")
             unit.refuses = True
@@ -86,17 +90,16 @@ class ScatterWriter(Apart):
         if unit.refuses and unit.renewing == unit.unit.made[stage.out]:
             unit.refuse_now()
 
-    def _add_up(self, heads: str, following: str, where: str) -> None:
-        """A function that adds up the chains."""
+    def _apply(self, where: str, *chains: str) -> None:
+        """A function that adds, or puts, what goes to each place."""
         unit, stage = self.unit, self.stage
         super().__init__(unit)
-        w, row = self.w, self.free[-1] if self.free else 1
+        w, nbytes = self.w, unit.specs[stage.out].nbytes
         theirs = unit.memory(stage.out).pointer
-        out, heads, following, where = [self._take(name, "ptr") for name in (theirs, heads, following, where)]
-        sums = self._buffer(self.wide, row)
+        out, where, *links = [self._take(name, "ptr") for name in (theirs, where, *chains)]
         if stage.base is None:
             w.intrinsics.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-            w.add(f"call void @llvm.memset.p0.i64(ptr {out}, i8 0, i64 {unit.specs[stage.out].nbytes}, i1 false)")
+            w.add(f"call void @llvm.memset.p0.i64(ptr {out}, i8 0, i64 {nbytes}, i1 false)")
         elif stage.base in unit.constants:
             start = number(unit.constants[stage.base], self.type)
             self._row(unit.specs[stage.out].size, True, lambda i: w.store(
@@ -104,17 +107,78 @@ class ScatterWriter(Apart):
         elif unit.arrays[stage.base].pointer != theirs:
             base = self._take(unit.arrays[stage.base].pointer, "ptr")
             w.intrinsics.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-            w.add(f"call void @llvm.memcpy.p0.p0.i64(ptr {out}, ptr {base}, i64 {unit.specs[stage.out].nbytes}, i1 false)")
+            w.add(f"call void @llvm.memcpy.p0.p0.i64(ptr {out}, ptr {base}, i64 {nbytes}, i1 false)")
+        source, steps = stage.source, self.steps[id(stage.target)][1]
+        vectors = steps[-1:] == [1] and not (isinstance(source, Access) and self._apart(source, self.steps[id(source)][1]))
 
-        def add_up(k: str) -> None:
-            at = w.load(self._item(where, "i64", k), "i64")
-            first = w.set(f"sext i32 {w.load(self._item(heads, 'i32', at), 'i32')} to i64")
-            start = w.set(f"mul i64 {at}, {self.step}")
-            self._if(w.set(f"icmp eq i64 {first}, {k}"), lambda: self._each(
-                self.free[:-1], lambda outer: self._sums(k, outer, start, out, sums, following, row)))
+        def each(body: Callable[[list[str]], None]) -> None:
+            """For what goes to one place: the elements of all rows, or vectors of them."""
+            row = self.free[-1] if self.free else 1
+            self._each(self.free[:-1], lambda outer: self._row(row, vectors, lambda i: body([*outer, i])))
 
-        self._loop(self.count, add_up)
+        def to(at: str, across: list[str]) -> str:
+            return self._item(out, self.type, self._sum([self.step, *steps], [at, *across], stage.target.offset))
+
+        def place(k: str) -> str:
+            return w.load(self._item(where, "i64", k), "i64")
+
+        if self.chains:
+            self._chained(links, each, place, to)
+        elif stage.how == "add":
+            self._one_by_one(each, place, to)
+        else:
+            def put(k: str) -> None:
+                at = place(k)
+                each(lambda across: self._finish(self._source(k, across), to(at, across)))
+
+            self._loop(self.count, put)
         self._call("scatter", "void")
+
+    def _one_by_one(self, each: Any, place: Any, to: Any) -> None:
+        """Add in an array of sums for all places."""
+        w, per = self.w, prod(self.free)
+        sums = self._buffer(self.wide, self.places * per)
+
+        def sum_of(at: str, across: list[str]) -> str:
+            return self._item(sums, self.wide, self._sum([per, *contiguous(tuple(self.free))], [at, *across]))
+
+        def add(k: str) -> None:
+            at = place(k)
+            each(lambda across: self._plus(k, across, sum_of(at, across)))
+
+        zero = number(0, self.wide)
+        self._row(self.places * per, True, lambda i: w.store(
+            self._spread(zero, TYPE[self.wide]), self._item(sums, self.wide, i), self.wide))
+        self._loop(self.count, add)
+        self._loop(self.places, lambda at: each(lambda across: self._finish(
+            w.convert(w.load(sum_of(at, across), self.wide), self.wide, self.type), to(at, across))))
+
+    def _chained(self, links: list[str], each: Any, place: Any, to: Any) -> None:
+        """Add up the chains; of a single element it is only copied."""
+        w, (heads, following) = self.w, links
+        sums = self._buffer(self.wide, prod(self.free))
+
+        def sum_of(across: list[str]) -> str:
+            return self._item(sums, self.wide, self._sum(list(contiguous(tuple(self.free))), across))
+
+        def further(link: str) -> str:
+            return self._item(following, "i32", link)
+
+        def chain(k: str) -> None:
+            at = place(k)
+            first = w.set(f"sext i32 {w.load(self._item(heads, 'i32', at), 'i32')} to i64")
+            self._if(w.set(f"icmp eq i64 {first}, {k}"), lambda: self._if(
+                w.set(f"icmp slt i32 {w.load(further(k), 'i32')}, 0"), lambda: copy(k, at), lambda: total(k, at)))
+
+        def copy(k: str, at: str) -> None:
+            each(lambda across: self._finish(self._source(k, across), to(at, across)))
+
+        def total(k: str, at: str) -> None:
+            each(lambda across: w.store(w.convert(self._source(k, across), self.type, self.wide), sum_of(across), self.wide))
+            self._while(k, further, lambda link: each(lambda across: self._plus(link, across, sum_of(across))))
+            each(lambda across: self._finish(w.convert(w.load(sum_of(across), self.wide), self.wide, self.type), to(at, across)))
+
+        self._loop(self.count, chain)
 
     def factors(self, now: bool = False) -> bool:
         """Refuse factors (an infinite one) with which not every element stays as it is that nothing is added to; False where
@@ -145,8 +209,7 @@ class ScatterWriter(Apart):
         """What was added up goes to its place, with all that comes after it."""
         w, stage, unit = self.w, self.stage, self.unit
         if stage.how in ("max", "min"):
-            x = w.convert(self._extreme(w.convert(w.load(to, self.type), self.type, self.wide), w.convert(
-                x, self.type, self.wide)), self.wide, self.type)
+            x = self._larger(w.load(to, self.type), x)
         elif stage.how == "add" and stage.base is not None:
             s, given = Functions(), [a for a in stage.args if a != stage.base]
             names = []
@@ -159,47 +222,18 @@ class ScatterWriter(Apart):
             (x,) = w.expressions([self._through(s, total, stage.instrs[1:], given, old)], lambda e: names[e.value])
         w.store(x, to, self.type)
 
-    def _sums(self, k: str, outer: list[str], start: str, out: str, sums: str, following: str, row: int) -> None:
-        """Add up a chain for one row of places: a single element is only copied."""
-        w, target, source = self.w, self.stage.target, self.stage.source
-        vectors = self.steps[id(target)][1][-1:] == [1] and not (
-            isinstance(source, Access) and self._apart(source, self.steps[id(source)][1]))
-
-        def to(i: str) -> str:
-            at = self._sum(self.steps[id(target)][1], [*outer, i], target.offset)
-            return self._item(out, self.type, w.set(f"add i64 {start}, {at}"))
-
-        def further(link: str) -> str:
-            return self._item(following, "i32", link)
-
-        def copy() -> None:
-            self._row(row, vectors, lambda i: self._finish(self._source(k, [*outer, i]), to(i)))
-
-        def total() -> None:
-            self._row(row, vectors, lambda i: w.store(w.convert(self._source(k, [*outer, i]), self.type, self.wide), self._item(
-                sums, self.wide, i), self.wide))
-            self._while(k, further, lambda link: self._row(row, vectors, lambda i: self._plus(
-                link, [*outer, i], self._item(sums, self.wide, i))))
-            self._row(row, vectors, lambda i: self._finish(w.convert(
-                w.load(self._item(sums, self.wide, i), self.wide), self.wide, self.type), to(i)))
-
-        self._if(w.set(f"icmp slt i32 {w.load(further(k), 'i32')}, 0"), copy, total)
-
     def _plus(self, k: str, across: list[str], at: str) -> None:
         w = self.w
         more = w.convert(self._source(k, across), self.type, self.wide)
-        if self.stage.how == "add":
-            add = "fadd" if self.wide[0] == "f" else "add"
-            more = w.set(f"{add} {w.vector(TYPE[self.wide])} {w.load(at, self.wide)}, {more}")
-        elif self.stage.how != "last":
-            more = self._extreme(w.load(at, self.wide), more)
-        w.store(more, at, self.wide)
+        add = "fadd" if self.wide[0] == "f" else "add"
+        w.store(w.set(f"{add} {w.vector(TYPE[self.wide])} {w.load(at, self.wide)}, {more}"), at, self.wide)
 
-    def _extreme(self, a: str, b: str) -> str:
-        how = self.stage.how
-        if self.wide[0] == "f":
-            return self.w.call(f"{how}imum", self.wide, a, b)
-        return self.w.call(f"{'s' if self.wide[0] == 'i' else 'u'}{how}", self.wide, a, b)
+    def _larger(self, a: str, b: str) -> str:
+        """Or the smaller; NaN wins."""
+        how, w = self.stage.how, self.w
+        a, b = w.convert(a, self.type, self.wide), w.convert(b, self.type, self.wide)
+        name = f"{how}imum" if self.wide[0] == "f" else f"{'s' if self.wide[0] == 'i' else 'u'}{how}"
+        return w.convert(w.call(name, self.wide, a, b), self.wide, self.type)
 
     # ---------------------------------------------------------------------------------------------------------- reading
 

@@ -12,7 +12,7 @@ from adjoint import _graph
 from adjoint._config import config
 from adjoint._dtypes import bfloat16
 from adjoint.engines import llvm as llvm_engine
-from adjoint.engines.llvm import loops, native, vectors
+from adjoint.engines.llvm import loops, native, rows, vectors
 from adjoint.engines.llvm.text import SCALAR
 
 pytest.importorskip("llvmlite")
@@ -84,6 +84,68 @@ def test_pieces_of_a_loop(n: int, monkeypatch: Any) -> None:
     monkeypatch.setattr(loops, "_PIECE", 64)
     same(lambda x: [ad.exp(x), ad.sum(x * x), ad.max(x)], array("float32", n))
     same(lambda x: [ad.exp(x), ad.sum(x * x), ad.max(x)], array("float64", n))
+
+
+def rowwise(x: Any, row: Any, column: Any) -> list[Any]:
+    """What is done row by row, sums over the rows, and both in other orders of the axes."""
+    y = x * row + column
+    z = y - ad.max(y, axis=1, keepdims=True)
+    t = z * z - ad.min(z, axis=1, keepdims=True)
+    more = ad.cast(t > column, x.dtype) * t
+    out = [z, more, ad.sum(t, axis=0), ad.sum(more), ad.max(t, axis=1), ad.max(more, axis=0), t > z]
+    return [*out, ad.transpose(t) + column[:, 0]]
+
+
+@pytest.mark.parametrize("rows_", [16, 17, 23, 32, 47, 200])
+@pytest.mark.parametrize("n", [2, 3, 7, 8, 10, 16])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int32", "uint8", "int64"])
+def test_short_rows_together(dtype: str, n: int, rows_: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(rows, "_WORTH", 0)
+    same(rowwise, array(dtype, rows_, n), array(dtype, n), array(dtype, rows_, 1))
+
+
+@pytest.mark.parametrize("rows_", [16, 21, 48])
+def test_parts_of_short_rows(rows_: int) -> None:
+    """Slices, flips and elements by index of what only its own row needs."""
+    at = np.random.default_rng(2).integers(0, 10, (rows_, 1))
+
+    def program(x: Any) -> list[Any]:
+        t = ad.exp(x - ad.max(x, axis=1, keepdims=True))
+        total = ad.sum(t[:, 1:] * t[:, :-1], axis=1, keepdims=True)
+        chosen = ad.gather(t, at, axis=1, batch_dims=1) / total
+        return [t[:, 1:] / total, ad.flip(t, 1) / total, ad.sum(t[:, 2:5] / total, axis=0), chosen, ad.sum(chosen)]
+
+    same(program, array("float32", rows_, 10))
+    same(program, array("float64", rows_, 10))
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("rows_", [16, 31, 64, 257])
+def test_classes(rows_: int, cut: bool, monkeypatch: Any) -> None:
+    """A classifier's loss and gradients: labels that choose an element of each row, sums over rows."""
+    if cut:
+        monkeypatch.setattr(loops, "_WORTH", 40)
+        monkeypatch.setattr(loops, "_PIECE", 500)
+    labels = np.random.default_rng(1).integers(0, 10, rows_).astype(np.int32)
+
+    def program(x: Any, b: Any) -> list[Any]:
+        with ad.GradientTape() as tape:
+            tape.watch([x, b])
+            logits = x + b
+            loss = ad.mean(ad.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+        return [loss, *tape.gradient(loss, [x, b]), ad.nn.softmax(logits), ad.sum(ad.nn.log_softmax(logits), axis=0)]
+
+    same(program, array("float32", rows_, 10), array("float32", 10))
+
+
+def test_rows_are_together() -> None:
+    """A classifier's rows are: nothing of their loop is done across a vector."""
+    made: list[int] = []
+    write = rows.RowVectors.write
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows.RowVectors, "write", lambda self, *bounds: (made.append(self.n), write(self, *bounds))[1])
+        evaluated("llvm", lambda x: [ad.nn.softmax(x), ad.sum(ad.nn.softmax(x), axis=0)], array("float32", 37, 11))
+    assert made
 
 
 def test_not_finite() -> None:

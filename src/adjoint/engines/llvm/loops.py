@@ -8,6 +8,7 @@ from ...plan.access import Access, Strides, contiguous, merged, rowwise, split
 from ...plan.fusion import REDUCTIONS, Loop, Nest, lower
 from ...plan.program import Instr
 from .reductions import FEW, Array, Path, Reduction, Walker
+from .rows import RowVectors, lanes
 from .straight import refuse
 from .text import MEMORY, SCALAR, SIZE, TYPE, Writer, number
 from .vectors import VectorLoop
@@ -47,6 +48,7 @@ class NestWriter(Walker):
         self.number, self.specs, self.rows = number, unit.specs, nest.rows
         self.step = 0                                    # elements or rows of a piece
         self.pieces = [self._prepare(loop) for loop in nest.loops]
+        self.lanes = lanes(self) if self.rows > 1 else 0     # rows that are worked on together
 
     # ------------------------------------------------------------------------------------------------------ preparation
 
@@ -155,6 +157,8 @@ class NestWriter(Walker):
         if self.rows == 1 and pieces > 1:
             align = 64 if count > 64 * pieces else 8 if count > 8 * pieces else 1
             step = -(-step // align) * align
+        elif pieces > 1 and self.lanes:
+            step = -(-step // self.lanes) * self.lanes
         pieces, self.step = -(-count // step), step
         for piece in self.pieces:
             for r in piece.reductions:
@@ -170,7 +174,7 @@ class NestWriter(Walker):
                 if self.specs[v].size > 1:
                     unit.memory(v)
             elif any(v in _bases(loop) for loop in self.nest.loops[k + 1:]):
-                self.local[v] = Array("", unit.type(v), self.specs[v].size // max(self.rows, 1))
+                self.local[v] = Array("", unit.type(v), self.specs[v].size // max(self.rows, 1) * max(self.lanes, 1))
         if sum(a.size * SIZE[a.type] for a in self.local.values()) > _LOCAL:
             for v in self.local:
                 unit.memory(v)
@@ -247,6 +251,8 @@ class NestWriter(Walker):
                     self._start(r, piece)
         if self.rows == 1:
             self._single(self.pieces[0], low, high)
+        elif self.lanes:
+            RowVectors(self).write(low, high)
         else:
             row = self._open(low, high)
             for p in self.pieces:

@@ -240,6 +240,11 @@ class Walker:
             return
         w.store(self._larger(r, w.load(at, r.wide), value), at, r.wide)
 
+    def _joined(self, r: Reduction, a: str, b: str) -> str:
+        if not r.adds:
+            return self._larger(r, a, b)
+        return self.w.set(f"{'fadd' if r.wide[0] == 'f' else 'add'} {self.w.vector(TYPE[r.wide])} {a}, {b}")
+
     def _larger(self, r: Reduction, before: str, value: str) -> str:
         w = self.w
         if r.wide[0] == "f":

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from ..._scalar import Expr
 from .straight import refuse
-from .text import MEMORY, SIZE, TYPE, number
+from .text import MEMORY, SIZE, TYPE, Writer, number
 
 if TYPE_CHECKING:
     from .loops import NestWriter, _Piece
-    from .reductions import Path, Reduction
+    from .reductions import Path, Reduction, Walker
 
 _MOSTLY = 4                                              # so many operations on 4 bytes for each on 8: vectors of the former
 _FEW, _SOME = 8, 24                                      # operations up to which a sum is added up in four or two parts
 _SHORT = 8                                               # a row of fewer elements is one vector
-_LONG = 1 << 14                                          # elements from which two vectors at once pay: compiled twice as long
-_MOST = 64                                               # lanes
+_LONG, _DENSE = 1 << 14, 8                               # elements, and operations for each that is read or written, from which
+_MOST = 64                                               # two vectors at once pay (they compile twice as long); lanes
 
 
 class VectorLoop:
@@ -80,7 +80,7 @@ class VectorLoop:
         lanes = self.nest.unit.width // widest
         if any(self._step(r.path) == 0 for r in self.p.reductions):
             lanes *= 4 if len(sizes) <= _FEW else 2 if len(sizes) <= _SOME else 1
-        elif self.n >= _LONG and len(sizes) > _FEW:
+        elif self.n >= _LONG and len(sizes) >= _DENSE * (len(self.p.leaves) + len(self.p.stores)):
             lanes *= 2
         lanes = self.n if self.n < _SHORT else min(lanes, _MOST)
         while lanes > self.n or not self.p.inner and step % lanes and step != self.n:
@@ -158,41 +158,32 @@ class VectorLoop:
             nest._close(level)
         for r, value in sums:
             to = r.block or nest._at(r.array.pointer, r.wide, r.path, *place, r.by_row)
-            value = self._across(r, value)
-            w.store(self._joined(r, w.load(to, r.wide), value), to, r.wide)
+            value = across(nest, r, value, lanes)
+            w.store(self.nest._joined(r, w.load(to, r.wide), value), to, r.wide)
 
     def _before(self, place: tuple[list[str], list[str]]) -> tuple[dict[Expr, str], dict[Expr, str]]:
         """What is the same for all elements, computed once before the loop: numbers that tell where to read, and vectors."""
         nest, w, same = self.nest, self.w, self.same
-        spread = {e: "" for e in self.wanted if e in same and e.op != "const"}
+        wanted = {e: "" for e in self.wanted if e in same and e.op != "const"}
         places: dict[Expr, str] = {}
         for e in self.order:
             if e not in same:
-                (places if e.op == "read" else spread).update(
+                (places if e.op == "read" else wanted).update(
                     {a: "" for a in e.args if a in same and (a.op != "const" or e.op == "read")})
 
         def leaf(e: Expr, further: str = "") -> str:
             return nest._leaf(self.p, e, *place, further)
 
-        found = [*spread, *places]
+        found = [*wanted, *places]
         known = dict(zip(found, w.expressions(found, leaf)))
         numbers = {e: known[e] for e in places}
-        return numbers, {e: self._spread(known[e], TYPE[e.type]) for e in spread}
-
-    def _spread(self, x: str, t: str) -> str:
-        """A number in each lane."""
-        w, v = self.w, f"<{self.lanes} x {t}>"
-        one = w.set(f"insertelement {v} poison, {t} {x}, i64 0")
-        return w.set(f"shufflevector {v} {one}, {v} poison, <{self.lanes} x i32> zeroinitializer")
-
-    def _iota(self, t: str) -> str:
-        return f"<{', '.join(f'{t} {k}' for k in range(self.lanes))}>"
+        return numbers, {e: spread(w, self.lanes, known[e], TYPE[e.type]) for e in wanted}
 
     def _mask(self, i: str, at: str) -> str:
         """Which lanes were not done before."""
         w = self.w
         done = w.set(f"trunc i64 {w.set(f'sub i64 {i}, {at}')} to i32")
-        return w.set(f"icmp uge <{self.lanes} x i32> {self._iota('i32')}, {self._spread(done, 'i32')}")
+        return w.set(f"icmp uge <{self.lanes} x i32> {iota(self.lanes, 'i32')}, {spread(w, self.lanes, done, 'i32')}")
 
     def _count(self, first: str, at: str, t: str) -> str:
         """Consecutive whole numbers."""
@@ -200,12 +191,7 @@ class VectorLoop:
         x = w.set(f"add i64 {first}, {at}")
         if t != "i64":
             x = w.set(f"trunc i64 {x} to {t}")
-        return w.set(f"add {w.vector(t)} {self._spread(x, t)}, {self._iota(t)}")
-
-    def _joined(self, r: Reduction, a: str, b: str) -> str:
-        if not r.adds:
-            return self.nest._larger(r, a, b)
-        return self.w.set(f"{'fadd' if r.wide[0] == 'f' else 'add'} {self.w.vector(TYPE[r.wide])} {a}, {b}")
+        return w.set(f"add {w.vector(t)} {spread(w, self.lanes, x, t)}, {iota(self.lanes, t)}")
 
     def _column(self, r: Reduction, to: list[str], value: str) -> None:
         """Added to as many places as there are lanes."""
@@ -213,34 +199,16 @@ class VectorLoop:
         if r.errors is not None:
             self.nest._compensated(to[0], to[1], value)
         else:
-            w.store(self._joined(r, w.load(to[0], r.wide), value), to[0], r.wide)
+            w.store(self.nest._joined(r, w.load(to[0], r.wide), value), to[0], r.wide)
 
     def _carried(self, r: Reduction, value: str, label: str, begin: int) -> str:
         """Added to what the loop carries along, each lane by itself."""
         w, t = self.w, TYPE[r.wide]
         before = w.fresh("s")
-        after = self._joined(r, before, value)
+        after = self.nest._joined(r, before, value)
         first = w.all(number(0, r.wide) if r.adds else self.nest._extreme(r), t)
         w.lines.insert(begin, f"  {before} = phi {w.vector(t)} [ {first}, %{label}.in ], [ {after}, %{label}.next ]")
         return after
-
-    def _across(self, r: Reduction, value: str) -> str:
-        """The lanes put together."""
-        w, n, t = self.w, self.lanes, TYPE[r.wide]
-        if n < _SHORT:
-            w.lanes = 0
-            lanes = [w.set(f"extractelement <{n} x {t}> {value}, i64 {k}") for k in range(n)]
-            return functools.reduce(lambda a, b: self._joined(r, a, b), lanes)
-        while n > 1:
-            v, half = f"<{n} x {t}>", n // 2
-            parts = []
-            for k in (0, half):
-                at = ", ".join(f"i32 {k + j}" for j in range(half))
-                parts.append(w.set(f"shufflevector {v} {value}, {v} poison, <{half} x i32> <{at}>"))
-            w.lanes, n = half, half
-            value = self._joined(r, *parts)
-        w.lanes = 0
-        return w.set(f"extractelement <1 x {t}> {value}, i64 0")
 
 
 def _ordered(wanted: list[Expr]) -> list[Expr]:
@@ -257,4 +225,34 @@ def _ordered(wanted: list[Expr]) -> list[Expr]:
     return list(out)
 
 
-__all__ = ["VectorLoop"]
+def spread(w: Writer, n: int, x: str, t: str) -> str:
+    """A number in each of n lanes."""
+    one = w.set(f"insertelement <{n} x {t}> poison, {t} {x}, i64 0")
+    return w.set(f"shufflevector <{n} x {t}> {one}, <{n} x {t}> poison, <{n} x i32> zeroinitializer")
+
+
+def iota(n: int, t: str, step: int = 1) -> str:
+    """The constant 0, step, 2 step, ..."""
+    return f"<{', '.join(f'{t} {k * step}' for k in range(n))}>"
+
+
+def across(nest: Walker, r: Reduction, value: str, n: int) -> str:
+    """The n lanes put together."""
+    w, t = nest.w, TYPE[r.wide]
+    if n < _SHORT:
+        w.lanes = 0
+        lanes = [w.set(f"extractelement <{n} x {t}> {value}, i64 {k}") for k in range(n)]
+        return functools.reduce(lambda a, b: nest._joined(r, a, b), lanes)
+    while n > 1:
+        v, half = f"<{n} x {t}>", n // 2
+        parts = []
+        for k in (0, half):
+            at = ", ".join(f"i32 {k + j}" for j in range(half))
+            parts.append(w.set(f"shufflevector {v} {value}, {v} poison, <{half} x i32> <{at}>"))
+        w.lanes, n = half, half
+        value = nest._joined(r, parts[0], parts[1])
+    w.lanes = 0
+    return w.set(f"extractelement <1 x {t}> {value}, i64 0")
+
+
+__all__ = ["VectorLoop", "across", "iota", "spread"]

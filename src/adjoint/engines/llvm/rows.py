@@ -114,8 +114,8 @@ class RowVectors:
             if self.mask and r.adds and not r.by_row:
                 t = w.vector(TYPE[r.wide])
                 value = w.set(f"select {w.vector('i1')} {self.mask}, {t} {value}, {t} zeroinitializer")
-            to = self._sum(r, inner[0] if r.path.inner == [1] else None)
-            w.store(nest._joined(r, w.load(to, r.wide), value), to, r.wide)
+            place = self._sum(r, inner[0] if r.path.inner == [1] else None)
+            w.store(nest._joined(r, w.load(place, r.wide), value), place, r.wide)
         w.lanes = 0
         for name in names[len(p.stores) + len(p.reductions):]:
             bits = w.set(f"bitcast <{self.n} x i1> {name} to i{self.n}")

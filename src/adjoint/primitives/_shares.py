@@ -46,9 +46,12 @@ class Row:
             e += e * self.low
         e.reshape(-1)[at] = 0.0
         if exact:
-            high, rest = _added(e, lay.ones)
-            self.others = high + rest
-            self.total = twofold.wider(1.0 + high) + rest
+            if e.size <= 1024 and twofold.LONG is not None:
+                sums = np.add.reduce(e, 1, dtype=twofold.LONG)
+                self.others, self.total = twofold.rounded(sums), sums + 1.0
+            else:
+                high, rest = _added(e, lay.ones)
+                self.others, self.total = high + rest, twofold.wider(1.0 + high) + rest
             self.whole = twofold.rounded(self.total)
         else:
             self.others = e.dot(lay.ones)

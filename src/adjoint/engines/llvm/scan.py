@@ -32,6 +32,7 @@ class ScanWriter(Apart):
         self.n = shape[k]
         self.types = [unit.type(a) for a in stage.instrs[0].args]
         self.type = unit.type(stage.out)
+        self.state = [e.type for e in self._step(Functions(), True)[0]]
 
     def write(self) -> None:
         rows, across = prod(self.outer), prod(self.inner)
@@ -57,10 +58,11 @@ class ScanWriter(Apart):
 
     def _scan(self, out: str, rows: list[list[str]], across: int) -> None:
         """The whole axis, for these rows side by side."""
-        s = Functions()
-        first, _ = self._step(s, None)
         vectors = not any(self._apart(a, by) for a, by in zip(self.strided, self.steps[1:]))
-        states = [[self._buffer(e.type, across) for e in first] for _ in rows]
+        states = [[self._buffer(t, across) for t in self.state] for _ in rows]
+
+        def flat(inner: list[str]) -> str:
+            return self._sum(list(contiguous(tuple(self.inner))), inner)
 
         def step(i: str, begin: bool) -> None:
             k = self.w.set(f"sub i64 {self.n - 1}, {i}") if self.stage.reverse else i
@@ -69,19 +71,15 @@ class ScanWriter(Apart):
                     self._one(out, [*row, k], state, "0", begin)
                     continue
                 self._each(self.inner[:-1], lambda inner, row=row, state=state: self._row(  # type: ignore[misc]
-                    self.inner[-1], vectors, lambda i: self._one(
-                        out, [*row, k, *inner, i], state, self._flat([*inner, i]), begin)))
+                    self.inner[-1], vectors, lambda i: self._one(out, [*row, k, *inner, i], state, flat([*inner, i]), begin)))
 
         step("0", True)
         if self.n > 1:
             self._loop(self.n - 1, lambda i: step(self.w.set(f"add nuw nsw i64 {i}, 1"), False))
 
-    def _flat(self, inner: list[str]) -> str:
-        return self._sum(list(contiguous(tuple(self.inner))), inner)
-
     def _one(self, out: str, index: list[str], state: list[str], at: str, begin: bool) -> None:
         w, s = self.w, Functions()
-        after, value = self._step(s, None if begin else state)
+        after, value = self._step(s, begin)
         strided = iter(zip(self.strided, self.steps[1:]))
         known: list[str] = []
         for read, type in zip(self.stage.reads, self.types):
@@ -97,15 +95,12 @@ class ScanWriter(Apart):
             w.store(name, self._item(pointer, e.type, at), e.type)
         w.store(names[-1], self._item(out, self.type, self._sum(self.steps[0], index)), self.type)
 
-    def _step(self, s: Functions, state: list[str] | None) -> tuple[tuple[Expr, ...], Expr]:
-        """The state after an element, and the result there; without ``state`` for the first one."""
+    def _step(self, s: Functions, begin: bool) -> tuple[tuple[Expr, ...], Expr]:
+        """The state after an element, and the result there; the state before it comes after the arguments."""
         op = self.stage.instrs[0].op
         assert op.prim.scan is not None
         xs = [wide(s.input(t, k)) for k, t in enumerate(self.types)]
-        before = None
-        if state is not None:
-            first = op.prim.scan(Functions(), None, *[wide(Functions().input(t, 0)) for t in self.types], **op.params)[0]
-            before = tuple([s.input(e.type, len(xs) + k) for k, e in enumerate(first)])
+        before = None if begin else tuple([s.input(t, len(xs) + k) for k, t in enumerate(self.state)])
         after, value = op.prim.scan(s, before, *xs, **op.params)
         return after, value.to(self.type)
 

@@ -360,6 +360,19 @@ def test_running_sums_and_products(shape: tuple[int, ...], dtype: str, plans: li
         assert any(isinstance(stage, Scan) for stage in stages(plans))
 
 
+@pytest.mark.parametrize("dtype", [*NUMBERS, "bool"])
+def test_running_extremes_and_where_they_stand(dtype: str, plans: list[Any]) -> None:
+    x = numbers((5, 9), dtype)
+    if x.dtype.kind in "fV":
+        x[1, 3], x[2, 5], x[3] = np.nan, -np.inf, 1.0
+    for axis in (0, 1):
+        same(lambda x: [t for f in (ad.cummax, ad.cummin) for t in f(ad.flip(x, 0), axis)], x)
+        stages(plans)
+    same(lambda x: [t + 0 for t in ad.cummax(ad.cast(x, "float32")[:, :1] * 2, 1)], x)
+    if dtype == "float64":
+        same(lambda x: gradient(lambda x: ad.sum(ad.square(ad.cummin(x, 1)[0])), x), numbers((5, 9), dtype))
+
+
 def test_running_sums_lose_nothing() -> None:
     x = np.random.default_rng(3).normal(size=(3, 20_000))
     (got,) = same(lambda x: ad.cumsum(x * 1.0, axis=1), x, rtol=1e-12)

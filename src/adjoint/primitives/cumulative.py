@@ -16,9 +16,11 @@ from ._accuracy import measured, stated
 from ._make import check_kind, install, normalize_axis
 from .arithmetic import multiply, subtract
 from .broadcast import broadcast_to, for_sums, wide, widest
+from .comparison import equal, isnan, logical_and, logical_or, where
 from .complex import conj
 from .convert import cast, convert
 from .creation import full_of
+from .indexing import iota
 from .joining import PICK, SPREAD, batch_all, concat
 from .movement import front, ravel, section
 
@@ -353,6 +355,39 @@ def _extreme_kernel(ufunc: Any) -> Any:
     return kernel
 
 
+def _running_scan(s: Any, state: Any, x: Any, axis: int, largest: bool) -> Any:
+    value = x if state is None else (s.maximum if largest else s.minimum)(state[0], x)
+    return (value,), value
+
+
+RUNNING: Primitive = Primitive(
+    "running_extreme", lambda x, axis, largest: x,
+    lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis=axis), scan=_running_scan,
+    oracle=lambda x, axis, largest: np.apply_along_axis(
+        lambda row: [(max if largest else min)(row[:k + 1]) for k in range(len(row))], axis, x),
+    cases=(lambda rng: ((_row(rng),), {"axis": 1, "largest": True}), lambda rng: ((_row(rng),), {"axis": 0, "largest": False})),
+    doc="Running maxima or minima along an axis.")
+
+
+def _extreme_expand(largest: bool) -> Any:
+    def expand(x: Any, axis: int) -> tuple[Any, Any]:
+        """The running extremes, and the last place before each where they changed."""
+        shape = x._spec.shape
+        n = shape[axis]
+        values = record(RUNNING.op(axis=axis, largest=largest), x)
+        start = full_of(spec((*shape[:axis], 1, *shape[axis + 1:]), _dtypes.int64), 0)
+        if n == 1:
+            return values, start
+        before, after = section(values, axis, 0, n - 1), section(values, axis, 1, n)
+        same = equal(before, after)
+        if x._spec.dtype.kind == "f":
+            same = logical_or(same, logical_and(isnan(before), isnan(after)))
+        changed = where(same, full_of(spec((), _dtypes.int64), 0), iota(n - 1, len(shape), axis) + 1)
+        return values, record(RUNNING.op(axis=axis, largest=True), concat([start, changed], axis))
+
+    return expand
+
+
 def _extreme_infer(x: Spec, axis: int) -> tuple[Spec, Spec]:
     check_kind("cummax", x.dtype, "biuf")
     return x, spec(x.shape, _dtypes.int64)
@@ -360,7 +395,7 @@ def _extreme_infer(x: Spec, axis: int) -> tuple[Spec, Spec]:
 
 def _extreme(name: str, ufunc: Any) -> Primitive:
     prim: Primitive = Primitive(
-        name, _extreme_infer, _extreme_kernel(ufunc),
+        name, _extreme_infer, _extreme_kernel(ufunc), expand=_extreme_expand(name == "cummax"),
         vjp=lambda gs, ys, x, axis: (record(SPREAD.op(axis=axis, size=x._spec.shape[axis]), gs[0], ys[1]),),
         jvp=lambda ts, ys, x, axis: (record(PICK.op(axis=axis), ts[0], ys[1]), None),
         batch=lambda args, axes, axis: (record(prim.op(axis=axis + 1), front(args[0], axes[0])), 0),

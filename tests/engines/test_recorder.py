@@ -166,3 +166,10 @@ def test_threads_record_for_themselves(both: Any) -> None:
 def test_operators_have_signatures(both: Any) -> None:
     assert list(inspect.signature(ad.Tensor.__mul__).parameters) == ["self", "y"]
     assert list(inspect.signature(ad.Tensor.__neg__).parameters) == ["self"]
+
+
+def test_quotients_of_whole_numbers(both: Any) -> None:
+    whole, real = ad.constant([6, 7]), ad.constant([6.0, 7.0])
+    for _ in range(3):
+        for x in (whole, real):
+            np.testing.assert_allclose((x / x + x / 4 + 3 / x).numpy(), [3.0, 1 + 7 / 4 + 3 / 7], rtol=1e-6)

@@ -12,7 +12,7 @@ from .._config import config
 from .._dtypes import DType
 from .._errors import DtypeError
 from .._graph import Op, Primitive, Spec, spec
-from .._operators import binary, unary
+from .._operators import binary, recorded, unary
 from .._tensor import Value
 from .._trace import handle, local, record, scalar
 from ._accuracy import ROUNDED, measured, stated
@@ -266,6 +266,8 @@ def _quotient(fast: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         x, y = _as_float(x), _as_float(y)
         return fast(float(x) if x.__class__ in (int, bool) and y.__class__ in (int, bool) else x, y)
 
+    function.__name__ = function.__qualname__ = fast.__name__
+    recorded[function] = recorded[fast]                  # native code records the quotients of floats, which are usual
     return function
 
 

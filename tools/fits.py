@@ -133,12 +133,19 @@ def bessel_root(order: int) -> Any:
 
 
 def reflected(n: int, z: Any) -> Any:
-    """d^n/de^n of pi cot(pi e), z = e**2; for n = 0 less the pole, over e; else without sign, pole and root at 1/2."""
+    """d^n/de^n of pi cot(pi e), z = e**2; for n = 0 less the pole, over e, for n = 1 without sign and pole."""
     e = mp.sqrt(z)
     s, c = mp.sin(mp.pi * e), mp.cos(mp.pi * e)
     if n == 0:
         return (mp.pi * c / s - 1 / e) / e
-    return (mp.pi * e / s) ** 2 if n == 1 else (mp.pi * e / s) ** 3 * c / ((1 - 2 * e) * (1 + 2 * e))
+    return (mp.pi * e / s) ** 2
+
+
+def bent_reflection(z: Any, half: bool) -> Any:
+    """2 pi**3 cos(pi e) / sin(pi e)**3, times e**3 in z = e**2, or over u = 1/2 - e in z = u**2."""
+    d = mp.sqrt(z)
+    s, c = mp.sin(mp.pi * d), mp.cos(mp.pi * d)
+    return 2 * mp.pi ** 3 * s / c ** 3 / d if half else 2 * (mp.pi * d / s) ** 3 * c
 
 
 def trigamma(n: int, x: Any) -> Any:
@@ -187,15 +194,15 @@ def rows() -> list[tuple[str, Function, Any, Any, int, str]]:
     def put(name: str, fit: tuple[Function, Any, Any], degree: int, note: str) -> None:
         out.append((name, *fit, degree, note))
 
-    put("TAIL", half_line("3.5", over("0.796875", 1, tail)), 25, "Phi(-a) exp(a**2 / 2) (a + 0.796875), K = 3.5")
+    put("TAIL", half_line("3.5", lambda u: tail(u - mp.mpf("0.75")) * (u + mp.mpf("0.75"))), 29,
+        "Phi(-a) exp(a**2 / 2) (a + 1.5), of a + 0.75, K = 3.5")
     put("GELU_SLOPE", half_line("3.5", lambda a: gelu_slope(a) / (a - GELU_ROOT)), 23,
         "gelu'(-a) exp(a**2 / 2) / (a - its root), K = 3.5")
     put("GELU_TANH_BEND", (gelu_tanh_bend, mp.mpf(-1) + mp.mpf(10) ** -12, mp.mpf(1)), 18,
         "gelu_tanh'' / (x**2 - its root**2) in x**2 / 1.62 - 1 for |x| < 1.8")
-    for n, (k, start, degree) in enumerate((("0.5625", "0", 25), ("0.8125", "0", 28), ("1", "0.25", 31))):
-        f, low, high = half_line("2.5", lambda u, n=n, k=k, start=start: over(  # type: ignore[misc]
-            k, n + 1, lambda x: erfcx(x)[n])(u - mp.mpf(start)))
-        put("ERFCX", (f, low, high), degree, f"erfcx of order {n}, times (x + {k})**{n + 1}, of x + {start}, K = 2.5")
+    for n, (k, degree) in enumerate((("0.5625", 25), ("0.8125", 28), ("1", 29))):
+        put("ERFCX", half_line("2.5", over(k, n + 1, lambda x, n=n: erfcx(x)[n])), degree,  # type: ignore[misc]
+            f"erfcx of order {n}, times (x + {k})**{n + 1}, K = 2.5")
     put("HAZARD_SLOPE", half_line("2.5", lambda u: hazard_slope(u - 1)), 37, "(phi / Phi)'(1 - x), K = 2.5")
     for n, degree in ((1, 14), (2, 15)):
         put("ERFINV_NEAR", (partial(erfinv, order=n), mp.mpf(10) ** -14, mp.mpf("0.2501")), degree,
@@ -205,10 +212,10 @@ def rows() -> list[tuple[str, Function, Any, Any, int, str]]:
         def far(w: Any, n: int = n) -> Any:
             v = (w + mp.mpf("1.75")) / 5
             y = quantile(1 / v - 1)
-            return (2 * y if n == 2 else 1) * (ROOT_PI / 2 * erfcx(y)[0]) ** n / (1 if n == 2 else v)
+            return (2 * y if n == 2 else 1) * (ROOT_PI / 2 * erfcx(y)[0]) ** n / v
 
         put("ERFINV_FAR", (far, low, high), degree,
-            f"erfinv of order {n} times {'q**2' if n == 2 else 'q / v'}, in 5 v - 1.75, v = 1 / (1 + sqrt(-log q)), "
+            f"erfinv of order {n} times q**{n} / v, in 5 v - 1.75, v = 1 / (1 + sqrt(-log q)), "
             "q = 1 - x < 1/2")
     for n in (0, 1):
         for order, degree in enumerate(((26, 27, 28), (25, 27, 28))[n]):
@@ -218,10 +225,12 @@ def rows() -> list[tuple[str, Function, Any, Any, int, str]]:
         for order, degree in enumerate((29, 35, 40)):
             put(f"BESSEL{n}_FAR", (partial(bessel_far, n, order), -1 + mp.mpf(10) ** -6, mp.mpf(1)), degree,
                 f"exp(-a) I_{n}(a) of order {order} times a**{order}.5, in 12 / a - 1 for a > 6")
-    for n, degree in enumerate((15, 16, 17)):
-        put("POLES", (partial(reflected, n), mp.mpf(10) ** -12, mp.mpf("0.25") - mp.mpf(10) ** -12), degree, (
-            "(pi cot(pi e) - 1 / e) / e", "(pi / sin(pi e))**2 e**2",
-            "pi**3 cos(pi e) / sin(pi e)**3 e**3 / (1 - 4 e**2)")[n] + ", in e**2")
+    for n, degree in enumerate((15, 16)):
+        put("POLES", (partial(reflected, n), mp.mpf(10) ** -12, mp.mpf("0.25") - mp.mpf(10) ** -12), degree,
+            ("(pi cot(pi e) - 1 / e) / e", "(pi / sin(pi e))**2 e**2")[n] + ", in e**2")
+    for half, degree in ((False, 10), (True, 18)):
+        put("BENT_POLES", (partial(bent_reflection, half=half), mp.mpf(10) ** -12, mp.mpf("0.0625")), degree,
+            "2 pi**3 cos(pi e) / sin(pi e)**3, " + ("over u = 1/2 - |e|, in u**2" if half else "times e**3, in e**2"))
     for n, (k, degree) in enumerate((("0.609375", 26), ("0.640625", 28)), 1):
         put("POLYGAMMA", half_line("2", over(k, n, partial(trigamma, n))), degree,
             f"psi^({n})(1 + x) (x + {k})**{n}, K = 2")

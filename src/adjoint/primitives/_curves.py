@@ -166,11 +166,10 @@ def half_line(c: Coefficients, k: float, x: Any) -> Any:
 
 
 def decayed(y: Any, x: Any, k: float, power: int) -> Any:
-    """y / (x + k)**power for x >= 0, without the error of the sum."""
+    """y / (x + k)**power, without the error of the sum; x + k > 0."""
     s = x + k
-    if power > 1:
-        _, lost = two_sum(np.minimum(x, 1e20), k)
-        y = y - y * (power * lost / s)
+    _, lost = two_sum(np.minimum(x, 1e20), k)
+    y = y - y * (power * lost / s)
     for _ in range(power):
         y = y / s
     return y
@@ -262,14 +261,15 @@ def one_and(e: Any, one: Any = 1.0) -> tuple[Any, Any]:
 
 
 def gaussian(x: Any, rate: float, factor: Any = 1.0) -> Any:
-    """factor exp(-rate x^2 / 2) without the error that rounding x^2 would bring; for |x| up to 1e3.
+    """factor exp(-rate x^2 / 2) without the error that rounding x^2 would bring; for |x| up to 60, |rate| up to 2.
 
-    The square of the upper half of x's bits is exact. Far out the exponential is taken as a square, so that a large
-    factor meets it before it underflows.
+    The square of the upper half of x's bits is exact, the exponential of the rest is 1 + t (1 + t / 2 ...). Far out that of the
+    square is taken as a square, so that a large factor meets it before it underflows.
     """
     high, _ = split(x)
     square = high * high
-    factor = factor * np.exp((-0.5 * rate) * ((x - high) * (x + high)))
+    t = (-0.5 * rate) * ((x - high) * (x + high))
+    factor = factor + factor * (t + t * t * (0.5 + t / 6.0))
     far = square > 1200.0 / abs(rate)
     if not far.any():
         return factor * np.exp((-0.5 * rate) * square)

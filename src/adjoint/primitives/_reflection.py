@@ -15,7 +15,7 @@ import numpy as np
 
 from . import _twofold
 from ._curves import horner, scipy_special, two_product, two_sum
-from ._fits import POLES
+from ._fits import BENT_POLES, POLES
 from ._twofold import PI, Twofold, ratio, repaired
 
 _SHIFT, _TERMS = 16, 20
@@ -77,19 +77,22 @@ def gamma(y: Twofold) -> Twofold:
 def reflected(x: Any, n: int, right: Any) -> Any:
     """psi^(n)(x) for x < 0 from ``right`` = psi^(n)(1 - x), n <= 2; NaN at the poles of even n."""
     e = x - np.rint(x)
+    if n == 2:
+        a = np.abs(e)
+        near, u = np.minimum(a, 0.25), np.minimum(0.5 - a, 0.25)
+        turn = np.where(a < 0.25, horner(BENT_POLES[0], near * near) / a / a / a, u * horner(BENT_POLES[1], u * u))
+        y = right - np.copysign(turn, e)
+        return repaired(y, np.abs(right), lambda x: careful_polygamma(x, 2), x)
     c = horner(POLES[n], e * e)
-    if n == 0:                                           # pi cot(pi e) = 1 / e + e c
-        w = np.maximum(0.5 - x, 6.0)
-        right = np.where(x < -6.0, np.log(w) + horner(_from_half(), 1.0 / (w * w)) / (w * w), right)
-        q = 1.0 / e
-        product, low = two_product(q, e)
-        y = (right - e * c) - q
-        y = np.where(np.abs(e) < 1e-3, y, y - ((1.0 - product) - low) * q)
-        return repaired(y, np.where(x < -6.0, 0.5 * right, 0.0), lambda x: careful_polygamma(x, 0), x)
     if n == 1:
         return c / e / e - right
-    y = right - 2.0 * (1.0 - 2.0 * np.abs(e)) * (1.0 + 2.0 * np.abs(e)) * c / e / e / e
-    return repaired(y, np.abs(right), lambda x: careful_polygamma(x, 2), x)
+    w = np.maximum(0.5 - x, 6.0)
+    right = np.where(x < -6.0, np.log(w) + horner(_from_half(), 1.0 / (w * w)) / (w * w), right)
+    q = 1.0 / e                                          # pi cot(pi e) = 1 / e + e c
+    product, low = two_product(q, e)
+    y = (right - e * c) - q
+    y = np.where(np.abs(e) < 1e-3, y, y - ((1.0 - product) - low) * q)
+    return repaired(y, np.where(x < -6.0, 0.5 * right, 0.0), lambda x: careful_polygamma(x, 0), x)
 
 
 def reflected_lgamma(x: Any) -> Any:

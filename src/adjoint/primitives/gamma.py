@@ -587,9 +587,9 @@ def _sinc_kernel(x: Any, n: int, careful: bool = True) -> Any:
         bent = cosine - sine / pi / far
     else:
         turn = 2.0 * cosine / far
-        bent = -pi * sine * (1.0 - (2.0 / pi ** 2) / far / far) - turn
+        bent = -sine * (pi - (2.0 / pi) / far / far) - turn
         if careful:                                      # beyond 1e15 the fraction of x is 0, or too large to cancel
-            bent = repaired(bent, np.where(is_far & (a < 1e15), np.abs(turn), 0.0), _sinc_bend, far)
+            bent = repaired(bent, np.where(is_far & (a < 1e15), 2.0 * np.abs(turn), 0.0), _sinc_bend, far)
     return np.where(is_far, np.where(np.isinf(x), 0.0, sign * bent / far), y)
 
 

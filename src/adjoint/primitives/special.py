@@ -162,9 +162,8 @@ erf = curve(
 
 
 def _scaled(x: Any, n: int) -> Any:
-    """erfcx of order n <= 2, within 3 units; for x >= 0, in order 2 for x >= -1/4."""
-    shift, start = ((0.5625, 0.0), (0.8125, 0.0), (1.0, 0.25))[n]
-    return decayed(half_line(ERFCX[n], 2.5, x + start if start else x), x, shift, n + 1)
+    """erfcx of order n <= 2 for x >= 0, within 3 units."""
+    return decayed(half_line(ERFCX[n], 2.5, x), x, (0.5625, 0.8125, 1.0)[n], n + 1)
 
 
 def _erfc_kernel(x: Any, n: int) -> Any:
@@ -201,13 +200,15 @@ def erfc_ratios(x: Any, n: int) -> list[Any]:
 
 def _erfcx_kernel(x: Any, n: int) -> Any:
     if n < 3:
-        left = x < (-0.25 if n == 2 else 0.0)
-        y = _scaled(np.where(left, -x, x), n)
+        left = x < 0
+        y = _scaled(np.abs(x), n)
         if not left.any():
             return y
-        c = np.maximum(np.minimum(x, 0.0), -_CUT)        # there it is 2 exp(x^2) - erfcx(-x)
-        factor = (2.0, 4.0 * c, 4.0 + 8.0 * c * c)[n]
-        return np.where(left, gaussian(c, -2.0, factor) + (y if n == 1 else -y), y)
+        c = np.maximum(np.minimum(x, 0.0), -_CUT)
+        if n == 2:                                       # f'' = 2 (f + x f')
+            return np.where(left, 2.0 * (_erfcx_kernel(c, 0) + c * _erfcx_kernel(c, 1)), y)
+        factor = 4.0 * c if n else 2.0                   # there it is 2 exp(x^2) - erfcx(-x)
+        return np.where(left, gaussian(c, -2.0, factor) + (y if n else -y), y)
     before, now = _erfcx_kernel(x, 1), _erfcx_kernel(x, 2)
     product: Any = _erfcx_kernel(x, 0)
     for k in range(3, n + 1):
@@ -237,11 +238,11 @@ def _erfinv_kernel(x: Any, n: int) -> Any:
     near = np.minimum(a, 0.5)
     q = np.clip(1.0 - a, 0.0, 0.5)
     v = 1.0 / (1.0 + np.sqrt(-np.log(q)))
-    far = horner(ERFINV_FAR[n - 1], 5.0 * v - 1.75)
+    far = horner(ERFINV_FAR[n - 1], 5.0 * v - 1.75) * v / q
     if n == 1:
-        y = np.where(a < 0.5, horner(ERFINV_NEAR[0], near * near), far * v / q)
+        y = np.where(a < 0.5, horner(ERFINV_NEAR[0], near * near), far)
     else:
-        y = np.where(a < 0.5, x * horner(ERFINV_NEAR[1], near * near), np.copysign(far / q / q, x))
+        y = np.where(a < 0.5, x * horner(ERFINV_NEAR[1], near * near), np.copysign(far / q, x))
     return np.where(a < 1, y, np.where(a == 1, np.inf if n == 1 else np.copysign(np.inf, x), np.nan))
 
 
@@ -270,8 +271,8 @@ _DENSITY = 1.0 / sqrt(2.0 * pi)
 
 
 def normal_tail(a: Any) -> Any:
-    """Phi(-a) exp(a^2 / 2) for a >= 0, within 2 units."""
-    return half_line(TAIL[0], 3.5, a) / (a + 0.796875)
+    """Phi(-a) exp(a^2 / 2) for a >= -0.75, within 2 units."""
+    return decayed(half_line(TAIL[0], 3.5, a + 0.75), a, 1.5, 1)
 
 
 def normal_cdf(x: Any) -> Any:
@@ -309,7 +310,7 @@ ndtri = curve("ndtri", _ndtri_kernel, domain=((0.05, 0.95),), oracle="scipy.spec
 
 def _hazard_kernel(x: Any) -> Any:
     """phi(x) / Phi(x), the derivative of log Phi."""
-    return np.where(x > 0, normal_derivative(x, 1) / normal_cdf(x), _DENSITY / normal_tail(-np.minimum(x, 0.0)))
+    return np.where(x > 0.7, normal_derivative(x, 1) / normal_cdf(x), _DENSITY / normal_tail(-np.minimum(x, 0.7)))
 
 
 def _hazard_slope_kernel(x: Any, h: Any) -> Any:
@@ -319,8 +320,8 @@ def _hazard_slope_kernel(x: Any, h: Any) -> Any:
 
 def _log_ndtr_kernel(x: Any, n: int) -> Any:
     if n == 0:
-        low = np.minimum(x, -1.0)
-        return np.where(x > -1.0, np.log1p(-normal_cdf(-np.maximum(x, -1.0))), np.log(normal_tail(-low)) - 0.5 * low * low)
+        low = np.minimum(x, 0.0)
+        return np.where(x > 0, np.log1p(-normal_cdf(-np.maximum(x, 0.0))), np.log(normal_tail(-low)) - 0.5 * low * low)
     h = _hazard_kernel(x)
     if n == 1:
         return h

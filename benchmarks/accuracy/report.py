@@ -156,8 +156,8 @@ in a wider type or with their errors, so that the error does not grow any more: 
 _BOUNDS = """## Bounds
 
 What the functions state about themselves: 1 ulp for f and f' and 4 for f'' in float32 (16-bit floats are computed in float32 and
-rounded once), 4 for each in float64. In the fused loops of the compiled engine f and f' have 2 ulp in float32. More is allowed
-here:
+rounded once), 4 for each in float64. In the fused loops of the compiled engine f and f' have 2 ulp in float32. These are counted
+otherwise, or have other bounds:
 """
 _FEET = """At a zero of f' that float64 arguments come close to (soft labels, KL divergence, the entropy term, sinc, variances) f'
 counts against max(|f'|, |x f''|): what moving x by one unit in its last place does to f'.

@@ -259,6 +259,12 @@ UNARY: list[Callable[[Any], Any]] = [
     lambda x: x - ad.max(x), lambda x: ad.sum(x) * 0.1, lambda x: ad.reshape(x, (-1,)),
     lambda x: ad.cast(ad.cast(x, "float64"), "float32"), lambda x: ad.clip(x, -1.0, 1.0),
     lambda x: ad.transpose(x), lambda x: x[..., :1] if x.ndim else x,
+    lambda x: ad.take(x, [0, -1, 0], 0) if x.ndim else x, lambda x: ad.cumsum(x, axis=-1) if x.ndim else x,
+    lambda x: ad.take_along_axis(x, ad.argmax(x, axis=-1, keepdims=True), -1) if x.ndim else x,
+    lambda x: ad.unsorted_segment_sum(x, np.arange(x.shape[0]) % 3, 2 + x.shape[0] % 2) if x.ndim and x.shape[0] < 3 else x,
+    lambda x: ad.tensor_scatter_update(x, [[0]], x[-1:]) if x.ndim else x, lambda x: ad.tril(x) if x.ndim > 1 else x,
+    lambda x: ad.tensor_scatter_sub(x, [[0], [-1], [0]], ad.stack([x[0], x[-1], x[0] * 2.0])) if x.ndim else x,
+    lambda x: ad.remainder(x, 0.75), lambda x: ad.prod(x, axis=0) if x.ndim else x, lambda x: ad.cummax(x, 0)[0] if x.ndim else x,
 ]
 BINARY: list[Callable[[Any, Any], Any]] = [
     lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b, lambda a, b: a / (b * b + 1.0), ad.maximum, ad.minimum,

@@ -293,6 +293,12 @@ def test_products_over_axes(axis: Any, dtype: str, plans: list[Any]) -> None:
         same(lambda x: gradient(lambda x: ad.sum(ad.prod(x, axis=axis)), x), x, rtol=1e-15)
 
 
+def test_sums_by_indices_are_added_to_each_other(plans: list[Any]) -> None:
+    g, i = numbers((7, 3), "float32"), np.array([[0], [5], [2], [1], [2], [5], [5]])
+    same(lambda g, i, c: ad.scatter(i, g, (6, 3)) * c + ad.scatter(i % 4, g * 2, (6, 3)), g, i, np.float32(0.5))
+    assert [stage.base is None for stage in stages(plans) if isinstance(stage, Scatter)] == [True, False]
+
+
 @pytest.mark.parametrize("factor", [np.inf, -np.inf, np.nan])
 def test_a_factor_that_is_not_finite_leaves_no_row_as_it_is(factor: float) -> None:
     w, g, i = numbers((6, 3), "float32"), numbers((2, 3), "float32", 1), np.array([[1], [4]])

@@ -81,7 +81,7 @@ def updates(program: Program, kinds: list[str]) -> tuple[dict[int, Update], set[
             if how is None:
                 break
             if how >= 0:
-                if makers.get(how) not in ("ramp", "gone"):
+                if makers.get(how) not in ("ramp", "gone") and at not in found:      # of two sums that are added, one is the base
                     found[at] = Update(how, [program.instrs[k] for k in chain])
                     gone.update(chain[:-1])
                 break

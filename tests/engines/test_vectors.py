@@ -77,6 +77,18 @@ def test_functions_of_rows(n: int) -> None:
     same(program, array("float64", 4, n))
 
 
+@pytest.mark.parametrize("n", [8, 9, 16, 21, 40, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "uint8", "int64"])
+def test_what_does_not_lie_side_by_side(dtype: str, n: int) -> None:
+    """Backwards, every second and every third element, columns."""
+    def program(x: Any, y: Any) -> list[Any]:
+        wide = ad.flip(x, 1) + x > y
+        return [ad.flip(x, 1) * x, x[:, ::2] + x[:, 1::2], x[:, ::3][:, :n // 2] * y[:, :n // 2], ad.transpose(x) * y[0, 0],
+                ad.flip(wide, 1), ad.sum(ad.transpose(x[:, :3]), axis=1), ad.sum(ad.flip(x, 1) * y), ad.max(x[:, ::2] * 2)]
+
+    same(program, array(dtype, 9, 2 * n), array(dtype, 9, 2 * n))
+
+
 @pytest.mark.parametrize("n", [40, 63, 64, 130, 1000, 1027])
 def test_pieces_of_a_loop(n: int, monkeypatch: Any) -> None:
     """Where a loop is cut, the last vector of the last piece may begin in the piece before."""

@@ -12,7 +12,7 @@ from ..._scalar import Expr
 from .reductions import Path, Reduction
 from .straight import refuse
 from .text import MEMORY, SIZE, TYPE, number
-from .vectors import across, iota, spread
+from .vectors import across, gather, iota, spread
 
 if TYPE_CHECKING:
     from .loops import NestWriter, _Piece
@@ -133,14 +133,14 @@ class RowVectors:
             if not further:
                 return w.load(at, type)
             rows = w.set(f"mul <{self.n} x i64> {further}, {w.all(str(self.n), 'i64')}")
-            return self._gather(at, 1, type, rows)
+            return gather(w, self.n, at, 1, type, rows)
         at = nest._at(nest._pointer(x.base, path)[0], type, path, [row], inner, False)
         if not further and path.outer[0] == 0:
             w.lanes = 0
             value = w.load(at, type)
             w.lanes = self.n
             return spread(w, self.n, value, TYPE[type])
-        return self._gather(at, path.outer[0], type, further)
+        return gather(w, self.n, at, path.outer[0], type, further)
 
     def _ramp(self, path: Path, type: str, row: str, inner: list[str], further: str) -> str:
         """Consecutive whole numbers, or every so many."""
@@ -157,20 +157,6 @@ class RowVectors:
         if path.offset:
             i = w.set(f"add i64 {i}, {path.offset}") if i else str(path.offset)
         return w.set(f"getelementptr <{self.n} x {MEMORY[buffer.type]}>, ptr {buffer.pointer}, i64 {i}") if i else buffer.pointer
-
-    def _gather(self, at: str, apart: int, type: str, further: str) -> str:
-        w, n, t = self.w, self.n, MEMORY[type]
-        if apart == 1 and not further:
-            return w.load(at, type)
-        value = "poison"
-        for k in range(n):
-            place = str(k * apart)
-            if further:
-                place = w.set(f"add i64 {w.set(f'extractelement <{n} x i64> {further}, i64 {k}')}, {place}")
-            one = w.set(f"getelementptr {t}, ptr {at}, i64 {place}")
-            one = w.set(f"load {t}, ptr {one}, align {SIZE[type]}")
-            value = w.set(f"insertelement <{n} x {t}> {value}, {t} {one}, i64 {k}")
-        return w.set(f"icmp ne <{n} x i8> {value}, zeroinitializer") if type == "b" else value
 
     def _scatter(self, value: str, at: str, apart: int, type: str) -> None:
         w, n, t = self.w, self.n, MEMORY[type]

@@ -21,6 +21,7 @@ _MOSTLY = 4                                              # so many operations on
 _FEW, _SOME = 8, 24                                      # operations up to which a sum is added up in four or two parts
 _SHORT = 8                                               # a row of fewer elements is one vector
 _LONG, _DENSE = 1 << 14, 8                               # elements, and operations for each that is read or written, from which
+_JUMPS = 2                                               # so many inputs may be read in jumps
 _MOST = 64                                               # two vectors at once pay (they compile twice as long); lanes
 
 
@@ -33,6 +34,7 @@ class VectorLoop:
         self.wanted = [e for _, e in p.stores] + [r.source for r in p.reductions] + p.s.refused
         self.order = _ordered(self.wanted)
         self.same = self._uniform()
+        self.apart = 0                                   # inputs whose elements do not lie side by side
         self.lanes = self._lanes(step) if self._fits() else 0
         self.tail = bool(self.lanes and self.n % self.lanes)
 
@@ -59,9 +61,11 @@ class VectorLoop:
         for e in self.order:
             if e.op in ("input", "read") and e not in self.same:
                 x = p.leaves[e.value]
-                if self._step(p.paths[id(x)]) != 1 or not all(a in self.same for a in e.args):
+                step = self._step(p.paths[id(x)])
+                if not all(a in self.same for a in e.args):
                     return False
-                if x.base in self.nest.unit.ramps and (e.type[0] not in "iu" or self.n >= 1 << SIZE[e.type] * 8 - 1):
+                self.apart += step != 1
+                if x.base in self.nest.unit.ramps and (step != 1 or e.type[0] not in "iu" or self.n >= 1 << SIZE[e.type] * 8 - 1):
                     return False
         if any(self._step(p.paths[id(put)]) != 1 for put in p.loop.puts.values()) or p.stores and self._step(p.whole) != 1:
             return False
@@ -78,6 +82,9 @@ class VectorLoop:
         if widest == 8 and sizes.count(4) >= _MOSTLY * sizes.count(8):
             widest = 4
         lanes = self.nest.unit.width // widest
+        if self.apart:                                   # each of their elements is a move
+            fits = self.apart <= _JUMPS and lanes <= self.n >= _SHORT and (self.p.inner or step == self.n or step % lanes == 0)
+            return lanes if fits else 0
         if any(self._step(r.path) == 0 for r in self.p.reductions):
             lanes *= 4 if len(sizes) <= _FEW else 2 if len(sizes) <= _SOME else 1
         elif self.n >= _LONG and len(sizes) >= _DENSE * (len(self.p.leaves) + len(self.p.stores)):
@@ -134,7 +141,11 @@ class VectorLoop:
         def leaf(e: Expr, further: str = "") -> str:
             if p.leaves[e.value].base in nest.unit.ramps:
                 return self._count(pointers[e], at, TYPE[e.type])
-            return w.load(element(pointers[e], e.type), e.type)
+            step = self._step(p.paths[id(p.leaves[e.value])])
+            if step == 1:
+                return w.load(element(pointers[e], e.type), e.type)
+            first = w.set(f"getelementptr {MEMORY[e.type]}, ptr {pointers[e]}, i64 {w.set(f'mul i64 {at}, {step}')}")
+            return gather(w, lanes, first, step, e.type)
 
         w.lanes = lanes
         names = w.expressions(self.wanted, leaf, {**numbers, **vectors})
@@ -236,6 +247,30 @@ def iota(n: int, t: str, step: int = 1) -> str:
     return f"<{', '.join(f'{t} {k * step}' for k in range(n))}>"
 
 
+def gather(w: Writer, n: int, at: str, apart: int, type: str, further: str = "") -> str:
+    """What lies ``apart`` elements from each other, and each by its own number ``further`` on."""
+    t = MEMORY[type]
+    if apart == 1 and not further:
+        return w.load(at, type)
+    v, value = f"<{n} x {t}>", "poison"
+
+    def load(kind: str, place: str) -> str:
+        return w.set(f"load {kind}, ptr {w.set(f'getelementptr {t}, ptr {at}, i64 {place}')}, align {SIZE[type]}")
+
+    if not further and apart in (-1, 2) and n % 2 == 0:  # put in order from what lies between the first and the last
+        parts = [load(v, str(place)) for place in ((1 - n,) if apart == -1 else (0, n - 1))]
+        order = range(n - 1, -1, -1) if apart == -1 else [2 * k + (2 * k >= n) for k in range(n)]
+        places = ", ".join(f"i32 {k}" for k in order)
+        value = w.set(f"shufflevector {v} {parts[0]}, {v} {parts[-1]}, <{n} x i32> <{places}>")
+    else:
+        for k in range(n):
+            place = str(k * apart)
+            if further:
+                place = w.set(f"add i64 {w.set(f'extractelement <{n} x i64> {further}, i64 {k}')}, {place}")
+            value = w.set(f"insertelement {v} {value}, {t} {load(t, place)}, i64 {k}")
+    return w.set(f"icmp ne <{n} x i8> {value}, zeroinitializer") if type == "b" else value
+
+
 def across(nest: Walker, r: Reduction, value: str, n: int) -> str:
     """The n lanes put together."""
     w, t = nest.w, TYPE[r.wide]
@@ -255,4 +290,4 @@ def across(nest: Walker, r: Reduction, value: str, n: int) -> str:
     return w.set(f"extractelement <1 x {t}> {value}, i64 0")
 
 
-__all__ = ["VectorLoop", "across", "iota", "spread"]
+__all__ = ["VectorLoop", "across", "gather", "iota", "spread"]

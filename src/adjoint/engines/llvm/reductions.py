@@ -146,18 +146,19 @@ class Walker:
         w.label(f"{label}.next")
         w.add(f"{i}.n = add nuw nsw i64 {i}, {step}")
         done = w.set(f"icmp uge i64 {i}.n, {high}")
-        w.add(f"br i1 {done}, label %{label}.out, label %{label}{self._lanes(label)}")
+        w.add(f"br i1 {done}, label %{label}.out, label %{label}{self._lanes(label, high)}")
         w.label(f"{label}.out")
 
-    def _lanes(self, label: str) -> str:
+    def _lanes(self, label: str, high: str) -> str:
         """Fills a register with float32 where little is float64: by itself the compiler goes by the widest type."""
         if self.innermost[0] != label:
             return ""
         body = self.w.lines[self.innermost[1]:]
-        if any(f", ptr {self.flag}" in line for line in body):
+        lanes = self.unit.width // SIZE["f32"]
+        if any(f", ptr {self.flag}" in line for line in body) or (high.isdigit() and int(high) < lanes):
             return ""                                    # where a loop stays as it is the compiler would say so on stderr
         single, double = [sum(f" {type} " in line for line in body) for type in ("float", "double")]
-        return f", !llvm.loop !WIDE{self.unit.width // SIZE['f32']}" if double and single >= _MOSTLY * double else ""
+        return f", !llvm.loop !WIDE{lanes}" if double and single >= _MOSTLY * double else ""
 
     # ----------------------------------------------------------------------------------------------------- reductions
 

@@ -42,7 +42,7 @@ def same(program: Any, *arrays: Any) -> None:
     for got, want in zip(evaluated("llvm", program, *arrays), evaluated("numpy", program, *arrays), strict=True):
         assert got.dtype == want.dtype
         got, want = got.astype(np.float64), want.astype(np.float64)
-        error = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 4e-7}.get(arrays[0].dtype.name, 1e-15)
+        error = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 4e-7}.get(arrays[0].dtype.name, 1e-14)
         np.testing.assert_allclose(got, want, rtol=0.0, atol=error * max(1.0, float(np.abs(want).max(initial=0.0))))
 
 

@@ -363,6 +363,7 @@ def _running_scan(s: Any, state: Any, x: Any, axis: int, largest: bool) -> Any:
 RUNNING: Primitive = Primitive(
     "running_extreme", lambda x, axis, largest: x,
     lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis=axis), scan=_running_scan,
+    batch=_batched(lambda: RUNNING),
     oracle=lambda x, axis, largest: np.apply_along_axis(
         lambda row: [(max if largest else min)(row[:k + 1]) for k in range(len(row))], axis, x),
     cases=(lambda rng: ((_row(rng),), {"axis": 1, "largest": True}), lambda rng: ((_row(rng),), {"axis": 0, "largest": False})),

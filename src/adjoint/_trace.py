@@ -138,7 +138,7 @@ class _Local(threading.local):
     tapes: list[Any]
 
     def __init__(self) -> None:
-        self.trace = Trace(fast=threading.current_thread() is threading.main_thread())
+        self.trace = Trace(fast=threading.get_ident() == threading.main_thread().ident)
         self.tapes = []
 
 

@@ -173,3 +173,84 @@ def test_quotients_of_whole_numbers(both: Any) -> None:
     for _ in range(3):
         for x in (whole, real):
             np.testing.assert_allclose((x / x + x / 4 + 3 / x).numpy(), [3.0, 1 + 7 / 4 + 3 / 7], rtol=1e-6)
+
+
+def test_a_number_of_another_kind_on_the_same_line(both: Any) -> None:
+    whole, truth, turned = ad.constant([1, 2]), ad.constant([True, False]), ad.constant([1j, 2.0])
+    for x, numbers in ((whole, (100, 2.5)), (whole, (1, 1.0)), (truth, (True, 1)), (turned, (3j, 2.5)), (turned, (1, 1.0))):
+        wants = [(y, ad.multiply(x, y).dtype, x.numpy() * y) for y in numbers]
+        for operation in (lambda y: x * y, lambda y: y * x, lambda y: ad.multiply(x, y)):
+            for y, dtype, want in wants * 3:
+                z = operation(y)
+                np.testing.assert_allclose(z.numpy(), want)
+                assert z.dtype is dtype
+
+
+def test_a_tensor_without_a_value_raises(both: Any) -> None:
+    for operation in (lambda t: t * 2.0, lambda t: -t, lambda t: ad.constant(1.0) + t, ad.sin):
+        with pytest.raises(AttributeError):
+            operation(ad.Tensor.__new__(ad.Tensor))
+
+
+def test_trainable_is_what_counts_as_true(both: Any) -> None:
+    v = ad.Variable(2.0)
+    for trainable, want in ((True, 4.0), (1, 4.0), (False, None), (0, None), (np.True_, 4.0)) * 3:
+        v.trainable = trainable
+        with ad.GradientTape() as tape:
+            y = v * v
+        g = tape.gradient(y, v)
+        assert g is want if want is None else float(g) == want
+        float(v * 1.0)                                   # the program ends
+
+
+def test_code_that_runs_when_a_thread_ends(both: Any) -> None:
+    x, own, found = ad.constant(2.0), threading.local(), []
+
+    class Last:
+        def __del__(self) -> None:
+            found.append(float(x * 3.0 + 1.0))
+
+    def work() -> None:
+        float(ad.sin(x * 3.0) + 1.0)
+        own.last = Last()
+
+    for _ in range(3):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert float(x * 3.0 + 1.0) == 7.0
+    assert found == [7.0] * 3
+
+
+def test_the_collector_may_run_code_that_records(both: Any) -> None:
+    x, kept = ad.constant(2.0), []
+
+    class Cycle:
+        on = False
+
+        def __init__(self) -> None:
+            self.own = self
+
+        def __del__(self) -> None:
+            if Cycle.on and inspect.currentframe().f_back.f_code is steps.__code__:  # type: ignore[union-attr]
+                kept.append(x + x)
+
+    def steps() -> Any:
+        y = x
+        for _ in range(10):
+            Cycle()
+            y = x * 0.5 + y
+        return y
+
+    before = gc.get_threshold()
+    try:
+        for k in range(60):
+            Cycle.on = k > 5
+            gc.set_threshold(1)
+            y = steps()
+            gc.set_threshold(*before)
+            assert float(y) == 12.0
+            assert all(float(t) == 4.0 for t in kept)
+            kept.clear()
+    finally:
+        gc.set_threshold(*before)

@@ -18,6 +18,7 @@ import sys
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from ..._dtypes import DType, bool_, complex64, float32
 from ..._graph import NOTHING, ROOT, Node, Op, Spec
 from ..._lines import _OWN
 from ..._operators import Recorded, recorded, slow_binary
@@ -75,7 +76,7 @@ def _layout() -> dict[str, int]:
         ("T", object.__new__(Variable), "_trace _idx _spec _value _pending trainable"), ("T", object.__new__(Tensor), "_origin"),
         ("R", Trace(), "node handles scalars where fast captures closed inputs owners held"),
         ("N", Node(ROOT, None, (), ()), "hint op args i j idx spec code off count"), ("S", Spec(), "nbytes dtype"),
-        ("P", Op(LITERAL, {}), "prim params"))
+        ("P", Op(LITERAL, {}), "prim params"), ("D", object.__new__(DType), "kind"))
     places = {f"{kind}_{name.lstrip('_').upper()}": _slot(x, name) for kind, x, names in kinds for name in names.split()}
     places |= {"T_WEAK": Tensor.__weakrefoffset__, "O_TYPE": head - 8, "O_BYTES": bytes.__basicsize__ - 1,
                "C_FILE": _find(code, code.co_filename), "POOL": _POOL}
@@ -102,7 +103,7 @@ class Recorder:
             "INT": int, "LOCAL": local, "ENTRIES": sys.intern("__dict__"), "TRACE": sys.intern("trace"), "OWN": _OWN,
             "NOTHING": NOTHING, "TENSOR_INPUT": TENSOR_INPUT, "VARIABLE_INPUT": VARIABLE_INPUT, "FROZEN_INPUT": FROZEN_INPUT,
             "SCALAR_INPUT": SCALAR_INPUT, "LITERAL": LITERAL, "FLOATS": _LITERAL_FLOATS, "INTS": _LITERAL_INTS,
-            "VALUE": sys.intern("value")}
+            "VALUE": sys.intern("value"), "FALSE": False, "KIND_F": float32.kind, "KIND_C": complex64.kind, "KIND_B": bool_.kind}
         rows = [x for _, f, r in methods for x in (r.op, f)]
         self._kept = known, rows                         # the tables' references
         _fill(find(0), [known[name] for name in recording.KNOWN])

@@ -1,7 +1,7 @@
 """The text of native recording, for ``recorder``.
 
-Names in capitals are places in Python's objects: T_ of a tensor or variable, R_ of a trace, N_ of a node, S_ of a spec, P_ of an
-op, C_ of a code object, O_ of any; K_ in the table of known objects. Five kinds of lines are not LLVM's:
+Names in capitals are places in Python's objects: T_ of a tensor or variable, R_ of a trace, N_ of a node, S_ of a spec, D_ of a
+dtype, P_ of an op, C_ of a code object, O_ of any; K_ in the table of known objects. Five kinds of lines are not LLVM's:
 
     %a = slot %x PLACE      the reference that x has there
     %a = known K_NAME       a known object
@@ -17,7 +17,8 @@ from itertools import count
 from .recording_parts import PARTS
 
 KNOWN = ("NONE", "TRUE", "TENSOR", "VARIABLE", "LIST", "FLOAT", "INT", "LOCAL", "OWN", "NOTHING", "ENTRIES", "TRACE",
-         "TENSOR_INPUT", "VARIABLE_INPUT", "FROZEN_INPUT", "SCALAR_INPUT", "SPEC", "LITERAL", "FLOATS", "INTS", "VALUE")
+         "TENSOR_INPUT", "VARIABLE_INPUT", "FROZEN_INPUT", "SCALAR_INPUT", "SPEC", "LITERAL", "FLOATS", "INTS", "VALUE", "FALSE",
+         "KIND_F", "KIND_C", "KIND_B")
 FOREIGN = tuple(re.findall(r"declare [\w ]+ @(Py\w+)", PARTS))
 
 
@@ -84,7 +85,7 @@ define private ptr @one(ptr %x, ptr %y, ptr %row, ptr %frame, i1 %swap) {
   %node.i = slot %node N_I
   %same = call i1 @same(ptr %node.i, ptr %i)
   need %same no
-  %t = call ptr @move(ptr %trace, ptr %node)
+  %t = call ptr @move(ptr %trace, ptr %here, ptr %node)
   has %t no
   call void @Py_DecRef(ptr %trace)
   ret ptr %t
@@ -130,7 +131,7 @@ look:
   %same.j = call i1 @same(ptr %node.j, ptr %j)
   br i1 %same.j, label %make, label %no
 make:
-  %t.k = call ptr @move(ptr %trace, ptr %node)
+  %t.k = call ptr @move(ptr %trace, ptr %here, ptr %node)
   %made = icmp ne ptr %t.k, null
   br i1 %made, label %done, label %no
 done:
@@ -213,7 +214,7 @@ compare:
   %same = call i1 @same(ptr %must.at, ptr %y.at)
   br i1 %same, label %next, label %no
 make:
-  %t = call ptr @move(ptr %trace, ptr %node)
+  %t = call ptr @move(ptr %trace, ptr %here, ptr %node)
   has %t no
   call void @Py_DecRef(ptr %trace)
   ret ptr %t
@@ -276,15 +277,17 @@ hand:
   ret ptr %none
 drop:
   call void @Py_DecRef(ptr %out)
-  br label %fail
+  %error = call ptr @PyErr_Occurred()
+  %ended = icmp eq ptr %error, null
+  br i1 %ended, label %hand, label %fail
 fail:
   ret ptr null
 }
 
 ; Those of a list of tensors that something else refers to as well.
 define private ptr @live(ptr %self, ptr %handles) {
-  %n = call i64 @PyList_Size(ptr %handles)
   %out = call ptr @PyList_New(i64 0)
+  %n = call i64 @PyList_Size(ptr %handles)
   %made = icmp ne ptr %out, null
   br i1 %made, label %next, label %fail
 next:

@@ -72,22 +72,31 @@ yes:
 }
 
 ; The program that this thread records into, or null with an error. What a thread has in ``local`` stays one dictionary, found
-; again by the thread's number, which no other gets.
+; again by the thread's number, which no other gets. When the thread ends only we have it, and code that still runs has another.
 define private ptr @program() {
   %state = call ptr @PyThreadState_Get()
   %id = call i64 @PyThreadState_GetID(ptr %state)
+  br label %again
+again:
   %last = load i64, ptr @thread
   %same = icmp eq i64 %id, %last
-  br i1 %same, label %known, label %find
+  br i1 %same, label %held, label %find
+held:
+  %kept = load ptr, ptr @entries
+  %count = load i32, ptr %kept
+  %alive = icmp ugt i32 %count, 1
+  br i1 %alive, label %known, label %find
 find:
   %local = known K_LOCAL
   %its = known K_ENTRIES
   %found = call ptr @PyObject_GetAttr(ptr %local, ptr %its)
   has %found fail
-  call void @Py_DecRef(ptr %found)
+  %before = load ptr, ptr @entries
   store ptr %found, ptr @entries
   store i64 %id, ptr @thread
-  br label %known
+  has %before known
+  call void @Py_DecRef(ptr %before)                      ; other threads may run meanwhile
+  br label %again
 known:
   %entries = load ptr, ptr @entries
   %name = known K_TRACE
@@ -119,6 +128,9 @@ define private ptr @enter(ptr %x, ptr %type, ptr %trace) {
   %true = known K_TRUE
   %none = known K_NONE
   %value = slot %x T_VALUE
+  has %value no
+  %other = slot %x T_TRACE
+  has %other no
   %fast = slot %trace R_FAST
   %is.fast = icmp eq ptr %fast, %true
   %captures = slot %trace R_CAPTURES
@@ -135,6 +147,12 @@ define private ptr @enter(ptr %x, ptr %type, ptr %trace) {
 trains:
   %trainable = slot %x T_TRAINABLE
   %is.trainable = icmp eq ptr %trainable, %true
+  %false = known K_FALSE
+  %is.frozen = icmp eq ptr %trainable, %false
+  %plain = or i1 %is.trainable, %is.frozen
+  need %plain no
+  br label %kind
+kind:
   %v.input = known K_VARIABLE_INPUT
   %f.input = known K_FROZEN_INPUT
   %v.op = select i1 %is.trainable, ptr %v.input, ptr %f.input
@@ -144,8 +162,7 @@ tensor:
   %has = icmp ne ptr %value, %none
   br i1 %has, label %free, label %no
 free:
-  %op = phi ptr [ %v.op, %trains ], [ %t.op, %tensor ]
-  %other = slot %x T_TRACE
+  %op = phi ptr [ %v.op, %kind ], [ %t.op, %tensor ]
   %alone = icmp eq ptr %other, %none
   br i1 %alone, label %follows, label %elsewhere
 elsewhere:
@@ -285,7 +302,18 @@ no:
   ret i1 false
 }
 
-; A tensor for a place of the program, or null with an error. The list of the program's tensors has to be one.
+; Whether the program goes on from this node: making an object may run the collector, and that other code that records or looks.
+define private i1 @still(ptr %trace, ptr %here) {
+  %now = slot %trace R_NODE
+  %same = icmp eq ptr %now, %here
+  %closed = slot %trace R_CLOSED
+  %true = known K_TRUE
+  %open = icmp ne ptr %closed, %true
+  %both = and i1 %same, %open
+  ret i1 %both
+}
+
+; A tensor for a place of the program, or null (with an error, or where the program has ended meanwhile).
 define private ptr @tensor(ptr %trace, ptr %idx, ptr %spec) {
   %count = load i64, ptr @pooled
   %empty = icmp eq i64 %count, 0
@@ -313,6 +341,10 @@ fill:
   br label %give
 give:
   %t = phi ptr [ %used, %again ], [ %fresh, %fill ]
+  %closed = slot %trace R_CLOSED
+  %true = known K_TRUE
+  %open = icmp ne ptr %closed, %true
+  need %open drop
   %handles = slot %trace R_HANDLES
   %added = call i32 @PyList_Append(ptr %handles, ptr %t)
   %fine = icmp eq i32 %added, 0
@@ -352,18 +384,19 @@ no:
   ret ptr null
 }
 
-; Move on to a node; its tensor, or null with an error.
-define private ptr @move(ptr %trace, ptr %node) {
+; Move on from a node to another; its tensor, or null (perhaps with an error).
+define private ptr @move(ptr %trace, ptr %here, ptr %node) {
+  %still = call i1 @still(ptr %trace, ptr %here)
+  need %still no
   call void @Py_IncRef(ptr %node)
+  call void @change(ptr %trace, i64 R_NODE, ptr %node)   ; first, for what the collector may run
   %idx = slot %node N_IDX
   %spec = slot %node N_SPEC
   %t = call ptr @tensor(ptr %trace, ptr %idx, ptr %spec)
-  has %t done
-  call void @change(ptr %trace, i64 R_NODE, ptr %node)
-  br label %done
-done:
   call void @Py_DecRef(ptr %node)
   ret ptr %t
+no:
+  ret ptr null
 }
 
 ; Whether a node is the place of this Python number beside a tensor of this spec: 1 a literal, 2 an input, 0 neither.
@@ -377,6 +410,14 @@ define private i32 @stands(ptr %node, ptr %y, ptr %spec) {
   %node.dtype = slot %node.spec S_DTYPE
   %same.dtype = icmp eq ptr %dtype, %node.dtype
   need %same.dtype no
+  %dtype.kind = slot %dtype D_KIND
+  %F = known K_KIND_F
+  %C = known K_KIND_C
+  %B = known K_KIND_B
+  %real = icmp eq ptr %dtype.kind, %F
+  %complex = icmp eq ptr %dtype.kind, %C
+  %inexact = or i1 %real, %complex
+  %number = icmp ne ptr %dtype.kind, %B
   %type = slot %y O_TYPE
   %Float = known K_FLOAT
   %Int = known K_INT
@@ -384,7 +425,9 @@ define private i32 @stands(ptr %node, ptr %y, ptr %spec) {
   %ints = known K_INTS
   %is.f = icmp eq ptr %type, %Float
   %is.i = icmp eq ptr %type, %Int
-  %is = or i1 %is.f, %is.i
+  %float = and i1 %is.f, %inexact                        ; else the tensor changes its dtype
+  %int = and i1 %is.i, %number
+  %is = or i1 %float, %int
   need %is no
   %round = select i1 %is.f, ptr %floats, ptr %ints
   %literal = call i32 @PySet_Contains(ptr %round, ptr %y)
@@ -416,18 +459,6 @@ no:
 
 ; Remember where a Python number stands in the program: 0, or -1 with an error.
 define private i32 @noted(ptr %trace, ptr %y, ptr %at, ptr %spec) {
-  %before = slot %trace R_SCALARS
-  %nothing = known K_NOTHING
-  %none.yet = icmp eq ptr %before, %nothing
-  br i1 %none.yet, label %new, label %pack
-new:
-  %made = call ptr @PyDict_New()
-  has %made fail
-  call void @change(ptr %trace, i64 R_SCALARS, ptr %made)
-  call void @Py_DecRef(ptr %made)
-  br label %pack
-pack:
-  %scalars = slot %trace R_SCALARS
   %entry = call ptr @PyTuple_New(i64 3)
   has %entry fail
   call void @Py_IncRef(ptr %at)
@@ -438,10 +469,25 @@ pack:
   %set.spec = call i32 @PyTuple_SetItem(ptr %entry, i64 2, ptr %spec)
   %id = call ptr @PyLong_FromVoidPtr(ptr %y)
   has %id drop
+  %before = slot %trace R_SCALARS
+  %nothing = known K_NOTHING
+  %none.yet = icmp eq ptr %before, %nothing
+  br i1 %none.yet, label %new, label %add
+new:
+  %made = call ptr @PyDict_New()
+  has %made lose
+  call void @change(ptr %trace, i64 R_SCALARS, ptr %made)
+  call void @Py_DecRef(ptr %made)
+  br label %add
+add:
+  %scalars = slot %trace R_SCALARS
   %result = call i32 @PyDict_SetItem(ptr %scalars, ptr %id, ptr %entry)
   call void @Py_DecRef(ptr %id)
   call void @Py_DecRef(ptr %entry)
   ret i32 %result
+lose:
+  call void @Py_DecRef(ptr %id)
+  br label %drop
 drop:
   call void @Py_DecRef(ptr %entry)
   br label %fail
@@ -469,13 +515,10 @@ define private ptr @beside(ptr %trace, ptr %x, ptr %at.x, ptr %y, ptr %op, ptr %
   need %same.i no
   %same.j = call i1 @same(ptr %node.j, ptr %j)
   need %same.j no
-  %own.spec = slot %own N_SPEC
+  %still = call i1 @still(ptr %trace, ptr %here)
+  need %still no
   %tidy = call i1 @tidy(ptr %trace, ptr %here)
   need %tidy no
-  %at = select i1 %swap, ptr %node.i, ptr %node.j
-  %noted = call i32 @noted(ptr %trace, ptr %y, ptr %at, ptr %own.spec)
-  %fine = icmp eq i32 %noted, 0
-  need %fine no
   %literal = icmp eq i32 %kind, 1
   br i1 %literal, label %make, label %input
 input:
@@ -490,8 +533,16 @@ input:
   need %better no
   br label %make
 make:
-  %t = call ptr @move(ptr %trace, ptr %node)
+  %t = call ptr @move(ptr %trace, ptr %here, ptr %node)
+  has %t no
+  %own.spec = slot %own N_SPEC
+  %noted = call i32 @noted(ptr %trace, ptr %y, ptr %at.y, ptr %own.spec)
+  %fine = icmp eq i32 %noted, 0
+  need %fine drop
   ret ptr %t
+drop:
+  call void @Py_DecRef(ptr %t)
+  br label %no
 no:
   ret ptr null
 }

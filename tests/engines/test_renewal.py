@@ -196,6 +196,56 @@ def test_other_threads_see_whole_values():
     assert float(w[0, 0]) == 305
 
 
+def _softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+STEPS = {                                                # variables -> their new values, for adjoint and for NumPy
+    "halve": (lambda w, v: (w * 0.5 + ad.exp(w * 0.0), v), lambda w, v: (w * 0.5 + 1, v)),
+    "momentum": (lambda w, v: (w * 0.5 + 1.0, v - (w * 0.5 + 1.0) * 0.25), lambda w, v: (w * 0.5 + 1, v - (w * 0.5 + 1) * 0.25)),
+    "swap": (lambda w, v: (v * 2.0, w * 0.5), lambda w, v: (v * 2, w * 0.5)),
+    "rows": (lambda w, v: (ad.softmax(w), v - ad.mean(v, axis=-1, keepdims=True)),
+             lambda w, v: (_softmax(w), v - v.mean(-1, keepdims=True))),
+    "columns": (lambda w, v: (w - ad.mean(w, axis=0), v + 0.1 * ad.mean(v)), lambda w, v: (w - w.mean(0), v + 0.1 * v.mean())),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("shape", [(131, 127), (16643,), (3, 7001), (7001, 3), (20003, 1), (1, 33001), (100, 328), (1951, 17)],
+                         ids=str)
+@pytest.mark.parametrize("step", STEPS)
+def test_each_element_is_renewed_once(step, shape, dtype):
+    """Whatever is left over where a vector does not go into a row."""
+    ours, theirs = STEPS[step]
+    rng = np.random.default_rng(len(shape))
+    start = [rng.normal(size=shape).astype(dtype) for _ in range(2)]
+    w, v = map(ad.Variable, start)
+    want = [x.astype(np.float64) for x in start]
+    for _ in range(5):
+        x, y = ours(w, v)
+        w.assign(x)
+        if y is not v:
+            v.assign(y)
+        w.numpy()
+        want = theirs(*want)
+    for x, y in zip((w, v), want):
+        off = 0.03 if dtype == "float16" else 1e-4
+        np.testing.assert_allclose(x.numpy(), y, rtol=off, atol=off / 10)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 40])
+@pytest.mark.parametrize("shape", [(131, 127), (3, 7001), (7001, 3)], ids=str)
+def test_products_are_added_once(shape, k):
+    rng = np.random.default_rng(k)
+    start, a, b = [rng.normal(size=s).astype(np.float32) for s in (shape, (k, shape[0]), (k, shape[1]))]
+    w, x, y = ad.Variable(start), ad.constant(a), ad.constant(b)
+    for _ in range(5):
+        w.assign_sub(0.1 * (ad.transpose(x) @ y))
+        w.numpy()
+    np.testing.assert_allclose(w.numpy(), start - 0.5 * (a.T.astype(np.float64) @ b), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that raise signals")
 @pytest.mark.parametrize("decorate", [lambda f: f, ad.function], ids=["plain", "function"])
 def test_an_interrupted_step_happens_whole_or_not_at_all(decorate):

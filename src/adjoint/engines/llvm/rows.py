@@ -27,6 +27,8 @@ def lanes(nest: NestWriter) -> int:
     if rows < 2 * n or not any(p.inner for p in nest.pieces):
         return 0
     for p in nest.pieces:
+        if any(v in nest.unit.renewed for v, _ in p.stores):   # rows at the end are done again
+            return 0
         if len(p.outer) != 1 or len(p.inner) > 1 or p.inner and p.inner[0] > _LONGEST:
             return 0
         for r in p.reductions:

@@ -90,7 +90,8 @@ class VectorLoop:
         elif self.n >= _LONG and len(sizes) >= _DENSE * (len(self.p.leaves) + len(self.p.stores)):
             lanes *= 2
         lanes = self.n if self.n < _SHORT else min(lanes, _MOST)
-        while lanes > self.n or not self.p.inner and step % lanes and step != self.n:
+        once = any(v in self.nest.unit.renewed for v, _ in self.p.stores)   # what lies over its argument is not done again
+        while lanes > self.n or not self.p.inner and step % lanes and step != self.n or once and self.n % lanes:
             lanes //= 2
         return lanes if lanes > 1 else 0
 

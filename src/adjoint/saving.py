@@ -50,7 +50,7 @@ def decode(data: bytes, where: str) -> tuple[Arrays, dict[str, str]]:
     from safetensors.numpy import load as from_bytes
 
     try:
-        arrays = from_bytes(data)
+        arrays = dict(sorted(from_bytes(data).items()))  # it has an order of its own each time
         for array in arrays.values():
             as_dtype(array.dtype)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -162,7 +162,8 @@ def load(path: Any, into: Any = None) -> Any:
 
     path   a safetensors file (of adjoint's or anybody's)
     into   a nest such as was saved: its variables are assigned the file's values, and the nest is returned with tensors
-           and numbers replaced by the file's. Without it a dict of name -> tensor is returned
+           and numbers replaced by the file's. Without it a dict of name -> tensor is returned,
+           in the order of names
 
     Names, shapes and dtypes are checked before anything is changed: ArgumentError for a file that is damaged, for a
     value that is missing or left over and for a variable that had another name when it was saved, ShapeError and

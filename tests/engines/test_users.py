@@ -138,6 +138,7 @@ def test_an_interrupted_step_leaves_the_variables_before_or_after_it() -> None:
             ad.evaluate(*model)
         step(*model)
         left, done = n, True
+        sys._getframe().f_trace_opcodes = True           # Python 3.12 asks for it before tracing begins
         sys.settrace(count)
         try:
             ad.evaluate(*model)

@@ -11,6 +11,7 @@ import pytest
 
 import adjoint as ad
 from adjoint import _graph, config
+from adjoint._trace import Trace, recording_into
 from adjoint.engines import llvm as llvm_engine
 
 pytest.importorskip("llvmlite")
@@ -156,3 +157,21 @@ def test_an_interrupted_step_leaves_the_variables_before_or_after_it() -> None:
             break
     assert done
     assert n > 100
+
+
+def test_a_value_may_be_looked_at_while_another_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    from adjoint.engines.llvm.native import compiler
+
+    native, found = compiler(), []
+    load = native.load
+
+    def interrupted(*args: Any) -> Any:                  # as a signal's handler would
+        monkeypatch.setattr(native, "load", load)
+        with recording_into(Trace()):
+            found.append(float(ad.sum(ad.sin(ad.constant([2.0] * 3)) * 1.0625)))
+        return load(*args)
+
+    monkeypatch.setattr(native, "load", interrupted)
+    assert float(ad.sum(ad.cos(ad.constant([0.5] * 5)) * 1.1875)) == pytest.approx(5 * np.cos(0.5) * 1.1875)
+    assert found == [pytest.approx(3 * np.sin(2.0) * 1.0625)]
+    llvm_engine.faults.clear()                           # NumPy computed the one that came in between

@@ -218,7 +218,7 @@ def _of_scipy() -> Iterator[Blas]:
 
 
 _FOUND: list[Blas | None] = []
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()
 
 
 def find(sources: tuple[Callable[[], Iterator[Blas]], ...] = (_of_numpy, _of_scipy)) -> Blas | None:

@@ -32,7 +32,9 @@ _FREE = _references([np.empty(0, np.uint8)]) if _count is not None else -1
 def take(shape: tuple[int, ...], dtype: Any, nbytes: int) -> Any:
     """An array with arbitrary contents."""
     global _total
-    with _lock:
+    if not _lock.acquire(blocking=False):                # another thread, or what a signal came in between of: no time to wait
+        return np.empty(shape, dtype)
+    try:
         held = _held.setdefault(nbytes, [])
         for buffer in held:
             if _count is not None and _count(buffer) == _FREE:
@@ -49,6 +51,8 @@ def take(shape: tuple[int, ...], dtype: Any, nbytes: int) -> Any:
         held.append(fresh)
         _total += nbytes
         return np.ndarray(shape, dtype, fresh)
+    finally:
+        _lock.release()
 
 
 def copied(array: Any) -> Any:
@@ -66,8 +70,12 @@ def is_free(array: Any) -> bool:
 
 
 def _is_ours(buffer: Any) -> bool:
-    with _lock:
+    if not _lock.acquire(blocking=False):
+        return False
+    try:
         ours = [id(held) for held in _held.get(getattr(buffer, "nbytes", 0), ())]
+    finally:
+        _lock.release()
     return id(buffer) in ours and _count(buffer) == _HELD
 
 

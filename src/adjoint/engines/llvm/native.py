@@ -114,7 +114,8 @@ class Compiler:
         self.cpu, self.features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
         self.width = 64 if "+avx512f" in self.features else 32 if "+avx2" in self.features else 16   # bytes of a vector register
         self.machines: dict[bool, Any] = {}              # made when something has to be compiled
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()                    # a signal may come in between, whose handler looks at values
+        self.compiling = False
         self.known: OrderedDict[str, Callable[..., Any]] = OrderedDict()
         self.counts = Counts()
         self.symbols: dict[str, int] = {}
@@ -256,7 +257,13 @@ class Compiler:
             if found is not None:
                 self.known.move_to_end(key)
                 return found
-            address, engine = self.load(text, "@NAME", name)
+            if self.compiling:
+                raise AdjointError("a signal's handler looks at a value while another is being compiled")
+            self.compiling = True
+            try:
+                address, engine = self.load(text, "@NAME", name)
+            finally:
+                self.compiling = False
             total, long, *takes = _head(text)
             words = [address, len(takes), int(total), int(long), *self._words]
             for given in takes:
@@ -437,7 +444,7 @@ end:
 """
 
 _MADE: list[Compiler | Unavailable] = []
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()
 
 
 def compiler() -> Compiler:

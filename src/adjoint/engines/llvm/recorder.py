@@ -165,7 +165,7 @@ def begin(native: Compiler) -> None:
     def counted(handles: list[Any]) -> list[Any]:
         nonlocal left
         left -= 1
-        if left <= 0 and not made and native.lock.acquire(blocking=False):
+        if left <= 0 and not made and not native.compiling and native.lock.acquire(blocking=False):
             hooks.live = live
             try:
                 recorder = Recorder(native)

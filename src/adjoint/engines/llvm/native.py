@@ -224,7 +224,10 @@ class Compiler:
             counts.loaded += 1
         if self._halves is None and halves.needed(code):
             self._halves = False
-            self._halves = halves.connect(self)
+            try:
+                self._halves = halves.connect(self)
+            finally:
+                self._halves = self._halves or None      # interrupted: the next that needs them begins again
         if not self._room:
             # Code is freed with its engine: one for some dozens of units, which goes when none of them is used any more.
             self._shelf = self.llvm.create_mcjit_compiler(self.llvm.parse_assembly(""), self._target(2))
